@@ -1,1 +1,3 @@
+//! Runs the command line and ends with its exit code.
+
 fn main() {}

@@ -1,2 +1,79 @@
+//! Reads sops files truthfully: bytes and identities to a verified tree.
+//!
+//! [`EncryptedFile::read`] parses, [`data_key::recover`] opens the data key, and [`EncryptedFile::open`] decrypts and
+//! verifies. Only the last one gives plaintext, and only after the MAC fits.
+
+pub mod cipher;
+pub mod data_key;
+pub mod decrypt;
+mod flatten;
+pub mod format;
+mod go_regex;
+pub mod key;
+pub mod metadata;
+pub mod rules;
 pub mod store;
+pub mod time;
 pub mod tree;
+
+use data_key::DataKey;
+use decrypt::Refused;
+use format::Format;
+use metadata::Metadata;
+use store::SyntaxError;
+use tree::Map;
+
+/// A sops file as it lies on disk: parsed, its values still encrypted.
+pub struct EncryptedFile {
+    format: Format,
+    documents: Vec<Map>,
+    metadata: Metadata,
+}
+
+/// A sops file that was decrypted and whose MAC was verified.
+pub struct VerifiedFile {
+    format: Format,
+    documents: Vec<Map>,
+}
+
+impl EncryptedFile {
+    /// Parses a sops file. The error says where and why it is none.
+    pub fn read(bytes: &[u8], format: Format) -> Result<Self, SyntaxError> {
+        let mut documents = match format {
+            Format::Yaml => store::yaml::read(bytes)?,
+            Format::Json | Format::Binary => vec![store::json::read(bytes)?],
+            Format::Ini => vec![store::ini::read(bytes)?],
+            Format::Dotenv => vec![store::dotenv::read(bytes)?],
+        };
+        let metadata = metadata::extract(&mut documents, format)?;
+        Ok(Self { format, documents, metadata })
+    }
+
+    /// Who holds the data key, and by which rules the file is encrypted.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// The documents; keys are in clear, values are not.
+    pub fn documents(&self) -> &[Map] {
+        &self.documents
+    }
+
+    /// Decrypts the whole file and verifies its MAC.
+    pub fn open(mut self, key: &DataKey) -> Result<VerifiedFile, Refused> {
+        decrypt::decrypt(&mut self.documents, &self.metadata, key)?;
+        Ok(VerifiedFile { format: self.format, documents: self.documents })
+    }
+}
+
+impl VerifiedFile {
+    /// The format that the file was read as.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The documents in clear. Formats other than YAML have one.
+    pub fn documents(&self) -> &[Map] {
+        &self.documents
+    }
+}

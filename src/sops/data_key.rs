@@ -1,0 +1,195 @@
+//! The data key: from the master keys that hold it, through key groups and Shamir's shares.
+
+use super::metadata::{MasterKey, Metadata};
+use crate::secret::SecretBytes;
+use zeroize::Zeroizing;
+
+/// The 32 bytes that every value of a file is encrypted with.
+pub struct DataKey(Zeroizing<[u8; 32]>);
+
+impl DataKey {
+    /// Takes the key's bytes; `None` where there are not 32 of them.
+    pub fn from_bytes(bytes: &SecretBytes) -> Option<Self> {
+        Some(Self(Zeroizing::new(bytes.expose().try_into().ok()?)))
+    }
+
+    /// The key itself.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// What came of trying to open one master key.
+pub enum Unwrapped {
+    /// What the master key holds: the data key, or one share of it.
+    Opened(SecretBytes),
+    /// No identity here belongs to this master key.
+    NotMine,
+    /// An identity fits, but the master key does not open. The text says why.
+    Broken(String),
+}
+
+/// Those who can open master keys: the identities of this machine, or a test's.
+pub trait Keyring: Sync {
+    /// Tries to open `key`.
+    fn unwrap(&self, key: &MasterKey) -> Unwrapped;
+}
+
+/// Why there is no data key.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NoDataKey {
+    /// Too few key groups opened.
+    Locked {
+        /// How many groups opened.
+        opened: usize,
+        /// How many are needed.
+        needed: usize,
+        /// What is broken in master keys for which there is an identity.
+        broken: Vec<String>,
+    },
+    /// The master keys opened, but what they hold is not a data key of 32 bytes.
+    Unusable,
+}
+
+/// Opens the file's data key.
+///
+/// One key group: any one of its master keys gives the data key. Several: each gives one share, and
+/// `shamir_threshold` of them make the key; 0 stands for all. Master keys are tried in sops's order, and no more groups
+/// are opened than are needed, so a person is not asked for a key that does not matter.
+pub fn recover(metadata: &Metadata, keyring: &dyn Keyring) -> Result<DataKey, NoDataKey> {
+    let groups = &metadata.key_groups;
+    let needed = match (groups.len(), metadata.shamir_threshold) {
+        (1, _) => 1,
+        (all, 0) => all,
+        (_, threshold) => threshold,
+    };
+    let (mut shares, mut broken) = (Vec::new(), Vec::new());
+    for group in groups {
+        if shares.len() == needed {
+            break;
+        }
+        shares.extend(group.in_order().find_map(|key| match keyring.unwrap(key) {
+            Unwrapped::Opened(share) => Some(share),
+            Unwrapped::NotMine => None,
+            Unwrapped::Broken(why) => {
+                broken.push(format!("{key}: {why}"));
+                None
+            }
+        }));
+    }
+    if shares.len() < needed || shares.is_empty() {
+        return Err(NoDataKey::Locked { opened: shares.len(), needed, broken });
+    }
+    let key = match (groups.len(), shares.as_slice()) {
+        (1, [key]) => DataKey::from_bytes(key),
+        _ => combine(&shares).and_then(|key| DataKey::from_bytes(&key)),
+    };
+    key.ok_or(NoDataKey::Unusable)
+}
+
+/// Combines Shamir's shares: Lagrange interpolation at zero over GF(2^8) with the polynomial 0x11b. The last byte of a
+/// share is its x coordinate (HashiCorp's layout, which sops uses). `None` where the shares do not fit together.
+fn combine(shares: &[SecretBytes]) -> Option<SecretBytes> {
+    let points: Vec<(u8, &[u8])> =
+        shares.iter().map(|share| share.expose().split_last().map(|(x, y)| (*x, y))).collect::<Option<_>>()?;
+    let length = points.first()?.1.len();
+    let distinct = points.iter().enumerate().all(|(i, (x, _))| *x != 0 && points.iter().skip(i + 1).all(|p| p.0 != *x));
+    if length == 0 || !distinct || points.iter().any(|(_, y)| y.len() != length) {
+        return None;
+    }
+    let mut sum = Zeroizing::new(vec![0u8; length]);
+    for (xi, yi) in &points {
+        let weight = points
+            .iter()
+            .filter(|(xj, _)| xj != xi)
+            .fold(1, |weight, (xj, _)| multiply(weight, multiply(*xj, inverse(xi ^ xj))));
+        sum.iter_mut().zip(*yi).for_each(|(sum, y)| *sum ^= multiply(*y, weight));
+    }
+    Some(SecretBytes::new(std::mem::take(&mut *sum)))
+}
+
+/// Multiplies in GF(2^8), without branches or tables that depend on the secret.
+fn multiply(mut a: u8, mut b: u8) -> u8 {
+    let mut product = 0;
+    for _ in 0..8 {
+        product ^= a & 0u8.wrapping_sub(b & 1);
+        let carry = 0u8.wrapping_sub(a >> 7);
+        a = (a << 1) ^ (carry & 0x1b);
+        b >>= 1;
+    }
+    product
+}
+
+/// The inverse in GF(2^8): `a^254`.
+fn inverse(a: u8) -> u8 {
+    (0..6).fold(multiply(a, a), |power, _| multiply(multiply(power, a), multiply(power, a)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sops::metadata::KeyGroup;
+
+    struct Fake(fn(&str) -> Unwrapped);
+    impl Keyring for Fake {
+        fn unwrap(&self, key: &MasterKey) -> Unwrapped {
+            (self.0)(&key.to_string())
+        }
+    }
+
+    fn groups(names: &[&[&str]], threshold: usize) -> Metadata {
+        let group = |names: &&[&str]| {
+            KeyGroup(names.iter().map(|name| MasterKey::Age { recipient: (*name).into(), enc: "".into() }).collect())
+        };
+        Metadata { key_groups: names.iter().map(group).collect(), shamir_threshold: threshold, ..Metadata::default() }
+    }
+
+    fn share(x: u8) -> Unwrapped {
+        // The line y = 0x2a + 3x for each of 32 bytes.
+        let mut bytes = vec![0x2a ^ multiply(3, x); 32];
+        bytes.push(x);
+        Unwrapped::Opened(SecretBytes::new(bytes))
+    }
+
+    #[test]
+    fn the_field_is_that_of_aes() {
+        assert_eq!(multiply(0x57, 0x83), 0xc1);
+        assert!((1..=255).all(|a| multiply(a, inverse(a)) == 1));
+    }
+
+    #[test]
+    fn one_group_needs_one_key() {
+        let ring = Fake(|name| match name {
+            "age b" => Unwrapped::Opened(SecretBytes::new(vec![7; 32])),
+            _ => Unwrapped::NotMine,
+        });
+        assert_eq!(recover(&groups(&[&["a", "b"]], 0), &ring).ok().map(|key| *key.expose()), Some([7; 32]));
+    }
+
+    #[test]
+    fn two_of_three_groups_combine() {
+        let ring = Fake(|name| match name {
+            "age a" => share(1),
+            "age c" => share(3),
+            _ => Unwrapped::NotMine,
+        });
+        let key = recover(&groups(&[&["a"], &["b"], &["c"]], 2), &ring);
+        assert_eq!(key.ok().map(|key| *key.expose()), Some([0x2a; 32]));
+    }
+
+    #[test]
+    fn too_few_groups_say_how_many_and_what_is_broken() {
+        let ring = Fake(|name| if name == "age a" { share(1) } else { Unwrapped::Broken("bent".into()) });
+        let error = recover(&groups(&[&["a"], &["b"], &["c"]], 0), &ring).err();
+        let broken = vec!["age b: bent".into(), "age c: bent".into()];
+        assert_eq!(error, Some(NoDataKey::Locked { opened: 1, needed: 3, broken }));
+    }
+
+    #[test]
+    fn shares_that_do_not_fit_are_refused() {
+        let ring = Fake(|_| share(1));
+        assert_eq!(recover(&groups(&[&["a"], &["b"]], 2), &ring).err(), Some(NoDataKey::Unusable));
+        let short = Fake(|_| Unwrapped::Opened(SecretBytes::new(vec![7; 31])));
+        assert_eq!(recover(&groups(&[&["a"]], 0), &short).err(), Some(NoDataKey::Unusable));
+    }
+}

@@ -1,0 +1,209 @@
+//! Decrypts a whole file in place and verifies its MAC.
+
+use super::cipher::{Cipher, CipherError, Plain, looks_encrypted};
+use super::data_key::DataKey;
+use super::metadata::Metadata;
+use super::rules::Place;
+use super::store::go_number;
+use super::tree::{Comment, List, ListItem, Map, MapItem, Node, Scalar};
+use crate::secret::SecretBytes;
+use sha2::{Digest, Sha512};
+use std::fmt::Write;
+
+/// What a MAC that covers encrypted values only begins with: SHA-256 of `sops`.
+const ONLY_ENCRYPTED: [u8; 32] = [
+    0x8a, 0x3f, 0xd2, 0xad, 0x54, 0xce, 0x66, 0x52, 0x7b, 0x10, 0x34, 0xf3, 0xd1, 0x47, 0xbe, 0x0b, 0x0b, 0x97, 0x5b,
+    0x3b, 0xf4, 0x4f, 0x72, 0xc6, 0xfd, 0xad, 0xec, 0x81, 0x76, 0xf2, 0x7d, 0x69,
+];
+
+/// Why a file is refused. Keys are given as their path, parts joined with `/`.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// A value does not decrypt.
+    Value {
+        /// The key of the value.
+        key: String,
+        /// Its line; 0 where it is not known.
+        line: u32,
+        /// The reason.
+        why: CipherError,
+    },
+    /// A number, a boolean or a time stands in clear where the file's rules say that it must be encrypted.
+    InClear {
+        /// The key of the value.
+        key: String,
+        /// Its line; 0 where it is not known.
+        line: u32,
+    },
+    /// A comment that is in encrypted form does not decrypt.
+    Comment {
+        /// The key of the map or list in which it stands; empty at the top.
+        key: String,
+    },
+    /// There is no MAC.
+    NoMac,
+    /// The MAC itself does not decrypt: it or `lastmodified` was changed.
+    MacBroken(CipherError),
+    /// The MAC is not that of the values.
+    MacMismatch,
+}
+
+/// Decrypts every value in `documents` in place and verifies the MAC. After an error the documents are of no use.
+///
+/// The MAC is SHA-512 over the plaintext of all leaves of all documents, in their order, comments and nulls left out,
+/// nothing between them.
+pub fn decrypt(documents: &mut [Map], metadata: &Metadata, key: &DataKey) -> Result<(), Refused> {
+    let cipher = Cipher::new(key);
+    if metadata.mac.is_empty() {
+        return Err(Refused::NoMac);
+    }
+    let stored = match cipher.decrypt(metadata.mac.as_bytes(), &metadata.last_modified) {
+        Ok(Plain::Scalar(Scalar::Str(mac))) => mac,
+        Ok(_) => return Err(Refused::MacBroken(CipherError::WrongType)),
+        Err(why) => return Err(Refused::MacBroken(why)),
+    };
+    let mut walk = Walk {
+        metadata,
+        cipher,
+        hash: Sha512::new(),
+        place: Place::default(),
+        path: String::new(),
+        track_comments: metadata.rule.looks_at_comments(),
+        line: 0,
+    };
+    if metadata.mac_only_encrypted {
+        walk.hash.update(ONLY_ENCRYPTED);
+    }
+    for document in documents {
+        walk.map(document)?;
+    }
+    let mut computed = String::with_capacity(128);
+    for byte in walk.hash.finalize() {
+        // Writing to a String cannot fail.
+        let _ = write!(computed, "{byte:02X}");
+    }
+    if stored.expose() == computed.as_bytes() { Ok(()) } else { Err(Refused::MacMismatch) }
+}
+
+/// The state of one walk over all documents.
+struct Walk<'a> {
+    metadata: &'a Metadata,
+    cipher: Cipher,
+    hash: Sha512,
+    place: Place,
+    /// The keys of `place`, each followed by `:`: the additional data of a value.
+    path: String,
+    track_comments: bool,
+    line: u32,
+}
+
+impl Walk<'_> {
+    fn map(&mut self, map: &mut Map) -> Result<(), Refused> {
+        self.place.comments.push(Vec::new());
+        for item in &mut map.0 {
+            match item {
+                MapItem::Comment(comment) => self.comment(comment)?,
+                MapItem::Entry(entry) => {
+                    let above = self.path.len();
+                    self.path.push_str(&entry.key);
+                    self.path.push(':');
+                    self.place.keys.push(std::mem::take(&mut entry.key));
+                    self.line = entry.line;
+                    let done = self.node(&mut entry.value);
+                    entry.key = self.place.keys.pop().unwrap_or_default();
+                    self.path.truncate(above);
+                    done?;
+                    self.forget_comments();
+                }
+            }
+        }
+        self.place.comments.pop();
+        Ok(())
+    }
+
+    fn list(&mut self, list: &mut List) -> Result<(), Refused> {
+        self.place.comments.push(Vec::new());
+        for item in &mut list.0 {
+            match item {
+                ListItem::Comment(comment) => self.comment(comment)?,
+                ListItem::Value(value) => {
+                    self.node(value)?;
+                    self.forget_comments();
+                }
+            }
+        }
+        self.place.comments.pop();
+        Ok(())
+    }
+
+    fn node(&mut self, node: &mut Node) -> Result<(), Refused> {
+        match node {
+            Node::Map(map) => self.map(map),
+            Node::List(list) => self.list(list),
+            Node::Scalar(Scalar::Null) => Ok(()),
+            Node::Scalar(scalar) => self.scalar(scalar),
+        }
+    }
+
+    fn scalar(&mut self, scalar: &mut Scalar) -> Result<(), Refused> {
+        let encrypted = self.metadata.rule.encrypts(&self.place, false);
+        if encrypted {
+            let Scalar::Str(text) = scalar else {
+                return Err(Refused::InClear { key: self.key(), line: self.line });
+            };
+            // The empty string is never encrypted.
+            if !text.is_empty() {
+                let refused = |why| Refused::Value { key: self.place.keys.join("/"), line: self.line, why };
+                match self.cipher.decrypt(text.expose(), &self.path) {
+                    Ok(Plain::Scalar(plain)) => *scalar = plain,
+                    Ok(Plain::Comment(_)) => return Err(refused(CipherError::WrongType)),
+                    Err(why) => return Err(refused(why)),
+                }
+            }
+        }
+        if encrypted || !self.metadata.mac_only_encrypted {
+            match scalar {
+                Scalar::Null => {}
+                Scalar::Str(text) => self.hash.update(text.expose()),
+                Scalar::Int(number) => self.hash.update(number.to_string()),
+                Scalar::Float(number) => self.hash.update(go_number::fixed(**number)),
+                Scalar::Bool(value) => self.hash.update(if **value { "True" } else { "False" }),
+                Scalar::Time(time) => self.hash.update(time.as_bytes()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Decrypts a comment. One that is not in encrypted form stays as it is, as in sops: older versions left comments in
+    /// clear. One that is, and does not open, is refused; sops would print its ciphertext as the comment.
+    fn comment(&mut self, comment: &mut Comment) -> Result<(), Refused> {
+        if self.track_comments
+            && let Some(level) = self.place.comments.last_mut()
+        {
+            level.push(comment.text.expose().to_vec());
+        }
+        if !self.metadata.rule.encrypts(&self.place, true) || !looks_encrypted(comment.text.expose()) {
+            return Ok(());
+        }
+        // sops joins the keys with `:` and adds one more, also where there is no key.
+        let path = if self.path.is_empty() { ":" } else { &self.path };
+        let text: SecretBytes = match self.cipher.decrypt(comment.text.expose(), path) {
+            Ok(Plain::Comment(text) | Plain::Scalar(Scalar::Str(text))) => text,
+            _ => return Err(Refused::Comment { key: self.key() }),
+        };
+        // sops forgets that the comment stood behind a value, and so prints it above.
+        *comment = Comment { text, inline: false };
+        Ok(())
+    }
+
+    /// Comments count for the one value behind them.
+    fn forget_comments(&mut self) {
+        if let Some(level) = self.place.comments.last_mut() {
+            level.clear();
+        }
+    }
+
+    fn key(&self) -> String {
+        self.place.keys.join("/")
+    }
+}

@@ -1,0 +1,78 @@
+//! The formats of a sops file, and how a file's name tells its format.
+
+use std::path::Path;
+
+/// How a sops file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Format {
+    /// YAML.
+    Yaml,
+    /// JSON.
+    Json,
+    /// INI.
+    Ini,
+    /// `KEY=value` lines.
+    Dotenv,
+    /// Any bytes, which sops wraps in a JSON object with the one key `data`.
+    Binary,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 5] = [Self::Yaml, Self::Json, Self::Ini, Self::Dotenv, Self::Binary];
+
+    /// The name that sops and manifests use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Yaml => "yaml",
+            Self::Json => "json",
+            Self::Ini => "ini",
+            Self::Dotenv => "dotenv",
+            Self::Binary => "binary",
+        }
+    }
+
+    /// The format called `name`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+
+    /// The format of a file by its name, as sops tells it (`FormatForPath`): by the ending alone, case counts, and
+    /// what has no known ending is binary.
+    pub fn of_path(path: &Path) -> Self {
+        let name = path.as_os_str().as_encoded_bytes();
+        let ends = |ending: &str| name.ends_with(ending.as_bytes());
+        if ends(".yaml") || ends(".yml") {
+            Self::Yaml
+        } else if ends(".json") {
+            Self::Json
+        } else if ends(".env") {
+            Self::Dotenv
+        } else if ends(".ini") {
+            Self::Ini
+        } else {
+            Self::Binary
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ending_decides_as_in_sops() {
+        for (path, format) in [
+            ("a/secrets.yaml", Format::Yaml),
+            ("a.yml", Format::Yaml),
+            (".env", Format::Dotenv),
+            ("prod.env", Format::Dotenv),
+            ("a.ini", Format::Ini),
+            ("a.json", Format::Json),
+            ("a.YAML", Format::Binary),
+            ("secrets", Format::Binary),
+        ] {
+            assert_eq!(Format::of_path(Path::new(path)), format, "{path}");
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! The metadata of a sops file: who holds the data key, which values are encrypted, and the MAC.
+
+use super::format::Format;
+use super::rules::Rule;
+use super::time;
+use super::tree::{Entry, Map, MapItem, Node, Scalar};
+use super::{flatten, store};
+use std::fmt;
+
+/// What stands under `sops` in the file.
+#[derive(Default)]
+pub struct Metadata {
+    /// The key groups. At least one; several are Shamir's groups.
+    pub key_groups: Vec<KeyGroup>,
+    /// How many groups are needed; 0 stands for all.
+    pub shamir_threshold: usize,
+    /// `lastmodified` as sops authenticates it, RFC 3339 without a fraction.
+    pub last_modified: String,
+    /// The encrypted MAC; empty where the file has none.
+    pub mac: String,
+    /// Whether the MAC covers encrypted values only.
+    pub mac_only_encrypted: bool,
+    /// Which values are encrypted.
+    pub rule: Rule,
+    /// The version of sops that wrote the file.
+    pub version: String,
+}
+
+/// Master keys of which any one opens the group.
+#[derive(Default)]
+pub struct KeyGroup(pub Vec<MasterKey>);
+
+/// A key that holds the data key, or one share of it, in encrypted form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MasterKey {
+    /// An age recipient.
+    Age {
+        /// `age1…`, `age1pq1…`, `age1NAME1…`, `ssh-ed25519 …` or `ssh-rsa …`.
+        recipient: String,
+        /// An armored age file.
+        enc: String,
+    },
+    /// An OpenPGP key.
+    Pgp {
+        /// Its fingerprint.
+        fingerprint: String,
+        /// An armored OpenPGP message.
+        enc: String,
+    },
+    /// A key service in a network.
+    Remote {
+        /// The list it stands in: `kms`, `gcp_kms`, `azure_kv`, `hc_vault` or `hckms`.
+        service: &'static str,
+        /// Its name for people.
+        name: String,
+    },
+}
+
+/// The lists of remote key services, with the field that names a key best.
+const REMOTE: [(&str, &str); 5] = [
+    ("kms", "arn"),
+    ("gcp_kms", "resource_id"),
+    ("hckms", "key_id"),
+    ("azure_kv", "vault_url"),
+    ("hc_vault", "vault_address"),
+];
+
+impl KeyGroup {
+    /// The master keys in the order in which sops tries them: age, PGP, the rest; each kind in the file's order.
+    pub fn in_order(&self) -> impl Iterator<Item = &MasterKey> {
+        let rank = |key: &MasterKey| match key {
+            MasterKey::Age { .. } => 0,
+            MasterKey::Pgp { .. } => 1,
+            MasterKey::Remote { .. } => 2,
+        };
+        (0..3).flat_map(move |wanted| self.0.iter().filter(move |key| rank(key) == wanted))
+    }
+}
+
+impl fmt::Display for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Age { recipient, .. } => write!(f, "age {recipient}"),
+            Self::Pgp { fingerprint, .. } => write!(f, "pgp {fingerprint}"),
+            Self::Remote { service, name } => write!(f, "{service} {name}"),
+        }
+    }
+}
+
+/// Takes the metadata out of the documents.
+///
+/// YAML, JSON and binary hold it under `sops`, INI in the section `sops` in flattened form, dotenv in flattened keys
+/// that begin with `sops_`. The first document's counts; `sops` is removed from the others too, as sops does.
+/// The error says why there is no usable metadata, as the end of a sentence that begins with the file.
+pub fn extract(documents: &mut [Map], format: Format) -> Result<Metadata, store::SyntaxError> {
+    let missing = || {
+        store::SyntaxError::anywhere(
+            "has no sops metadata: it is not encrypted, or its format is not what it is read as",
+        )
+    };
+    let metadata = if format == Format::Dotenv {
+        let found =
+            documents.first_mut().map(|map| take(map, |entry| entry.key.starts_with("sops_"))).unwrap_or_default();
+        if found.is_empty() {
+            return Err(missing());
+        }
+        flatten::unflatten(
+            found.iter().map(|entry| (entry.key.get("sops_".len()..).unwrap_or_default(), &entry.value)),
+            false,
+        )
+    } else {
+        let mut found: Vec<Vec<Entry>> =
+            documents.iter_mut().map(|map| take(map, |entry| entry.key == "sops")).collect();
+        let first = if found.is_empty() { Vec::new() } else { found.swap_remove(0) };
+        let [Entry { value: Node::Map(map), .. }] = first.as_slice() else {
+            return Err(match first.len() {
+                0 => missing(),
+                1 => store::SyntaxError::anywhere("has `sops` metadata that is not a map"),
+                _ => store::SyntaxError::anywhere("has `sops` metadata twice"),
+            });
+        };
+        if format == Format::Ini {
+            flatten::unflatten(map.entries().map(|entry| (entry.key.as_str(), &entry.value)), true)
+        } else {
+            Ok(map.clone())
+        }
+    };
+    let invalid = |why: String| store::SyntaxError::anywhere(format!("has sops metadata that cannot be used: {why}"));
+    read(&metadata.map_err(invalid)?).map_err(invalid)
+}
+
+/// Removes the entries that `wanted` picks, in their order.
+fn take(map: &mut Map, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+    let (taken, kept) = std::mem::take(&mut map.0)
+        .into_iter()
+        .partition::<Vec<_>, _>(|item| matches!(item, MapItem::Entry(entry) if wanted(entry)));
+    map.0 = kept;
+    taken
+        .into_iter()
+        .filter_map(|item| match item {
+            MapItem::Entry(entry) => Some(entry),
+            MapItem::Comment(_) => None,
+        })
+        .collect()
+}
+
+fn read(map: &Map) -> Result<Metadata, String> {
+    let last_modified = text(map, "lastmodified")?;
+    let rules = ["unencrypted_suffix", "encrypted_suffix", "unencrypted_regex", "encrypted_regex"]
+        .into_iter()
+        .chain(["unencrypted_comment_regex", "encrypted_comment_regex"])
+        .map(|name| Ok((name, text(map, name)?)))
+        .collect::<Result<Vec<_>, String>>()?;
+    Ok(Metadata {
+        key_groups: key_groups(map)?,
+        shamir_threshold: number(map, "shamir_threshold")?,
+        last_modified: time::without_fraction(&last_modified).ok_or("`lastmodified` is not an RFC 3339 time")?,
+        mac: text(map, "mac")?,
+        mac_only_encrypted: boolean(map, "mac_only_encrypted")?,
+        rule: Rule::from_metadata(rules)?,
+        version: text(map, "version")?,
+    })
+}
+
+/// Lists of master keys at the top level are one group, and `key_groups` beside them is not looked at, as in sops.
+fn key_groups(map: &Map) -> Result<Vec<KeyGroup>, String> {
+    let top = key_group(map)?;
+    if !top.0.is_empty() {
+        return Ok(vec![top]);
+    }
+    let groups = maps(map, "key_groups")?.into_iter().map(key_group).collect::<Result<Vec<_>, _>>()?;
+    if groups.is_empty() {
+        return Err("it names no master key (age, pgp, kms, …)".into());
+    }
+    Ok(groups)
+}
+
+fn key_group(map: &Map) -> Result<KeyGroup, String> {
+    let mut keys = Vec::new();
+    for (service, field) in REMOTE {
+        for key in maps(map, service)? {
+            keys.push(MasterKey::Remote { service, name: text(key, field)? });
+        }
+    }
+    for key in maps(map, "pgp")? {
+        keys.push(MasterKey::Pgp { fingerprint: text(key, "fp")?, enc: text(key, "enc")? });
+    }
+    for key in maps(map, "age")? {
+        keys.push(MasterKey::Age { recipient: text(key, "recipient")?, enc: text(key, "enc")? });
+    }
+    Ok(KeyGroup(keys))
+}
+
+/// The maps of the list `name`; none where it is missing or null.
+fn maps<'a>(map: &'a Map, name: &str) -> Result<Vec<&'a Map>, String> {
+    let not_maps = || format!("`{name}` is not a list of maps");
+    match map.get(name) {
+        None | Some(Node::Scalar(Scalar::Null)) => Ok(Vec::new()),
+        Some(Node::List(list)) => list
+            .values()
+            .map(|value| match value {
+                Node::Map(map) => Ok(map),
+                _ => Err(not_maps()),
+            })
+            .collect(),
+        Some(_) => Err(not_maps()),
+    }
+}
+
+/// The text of the field `name`; empty where it is missing or null. A time is taken too: a YAML reader makes one of
+/// an unquoted `lastmodified`.
+fn text(map: &Map, name: &str) -> Result<String, String> {
+    match map.get(name) {
+        None | Some(Node::Scalar(Scalar::Null)) => Ok(String::new()),
+        Some(Node::Scalar(Scalar::Str(text))) => {
+            text.expose_text().map(str::to_owned).ok_or_else(|| format!("`{name}` is not UTF-8"))
+        }
+        Some(Node::Scalar(Scalar::Time(time))) => Ok(time.to_string()),
+        Some(_) => Err(format!("`{name}` is not text")),
+    }
+}
+
+/// The number in the field `name`, which flattened stores write as text; 0 where it is missing.
+fn number(map: &Map, name: &str) -> Result<usize, String> {
+    let number = match map.get(name) {
+        None | Some(Node::Scalar(Scalar::Null)) => Some(0),
+        Some(Node::Scalar(Scalar::Int(number))) => usize::try_from(**number).ok(),
+        Some(Node::Scalar(Scalar::Str(text))) => text.expose_text().and_then(|text| text.parse().ok()),
+        Some(_) => None,
+    };
+    number.ok_or_else(|| format!("`{name}` is not a whole number"))
+}
+
+/// The boolean in the field `name`, which flattened stores write as text; false where it is missing.
+fn boolean(map: &Map, name: &str) -> Result<bool, String> {
+    let boolean = match map.get(name) {
+        None | Some(Node::Scalar(Scalar::Null)) => Some(false),
+        Some(Node::Scalar(Scalar::Bool(boolean))) => Some(**boolean),
+        Some(Node::Scalar(Scalar::Str(text))) => text.expose_text().and_then(|text| match text {
+            "" => Some(false),
+            text => store::go_number::parse_bool(text),
+        }),
+        Some(_) => None,
+    };
+    boolean.ok_or_else(|| format!("`{name}` is not a boolean"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sops::tree::List;
+
+    fn string(text: &str) -> Node {
+        Node::Scalar(Scalar::Str(text.into()))
+    }
+
+    fn map(entries: Vec<(&str, Node)>) -> Map {
+        let entry = |(key, value): (&str, Node)| MapItem::Entry(Entry { key: key.into(), value, line: 0 });
+        Map(entries.into_iter().map(entry).collect())
+    }
+
+    fn list(maps: Vec<Map>) -> Node {
+        Node::List(List(maps.into_iter().map(|map| crate::sops::tree::ListItem::Value(Node::Map(map))).collect()))
+    }
+
+    fn age(recipient: &str) -> Map {
+        map(vec![("recipient", string(recipient)), ("enc", string("armor"))])
+    }
+
+    const TIME: &str = "2026-11-20T08:50:00Z";
+
+    #[test]
+    fn sorts_master_keys_as_sops_tries_them() {
+        let keys = map(vec![
+            ("kms", list(vec![map(vec![("arn", string("arn:1"))])])),
+            ("pgp", list(vec![map(vec![("fp", string("F1")), ("enc", string("e"))])])),
+            ("age", list(vec![age("age1b"), age("age1a")])),
+            ("lastmodified", string(TIME)),
+        ]);
+        let read = read(&keys).unwrap();
+        let order: Vec<String> = read.key_groups[0].in_order().map(MasterKey::to_string).collect();
+        assert_eq!(order, ["age age1b", "age age1a", "pgp F1", "kms arn:1"]);
+    }
+
+    #[test]
+    fn dotenv_metadata_is_flattened_and_all_text() {
+        let mut documents = vec![map(vec![
+            ("A", string("x")),
+            ("sops_age__list_0__map_recipient", string("age1a")),
+            ("sops_age__list_0__map_enc", string("armor\nmore")),
+            ("sops_lastmodified", string(TIME)),
+            ("sops_mac_only_encrypted", string("true")),
+            ("sops_shamir_threshold", string("2")),
+        ])];
+        let read = extract(&mut documents, Format::Dotenv).unwrap();
+        assert_eq!(read.key_groups[0].0, [MasterKey::Age { recipient: "age1a".into(), enc: "armor\nmore".into() }]);
+        assert!(read.mac_only_encrypted);
+        assert_eq!(read.shamir_threshold, 2);
+        assert_eq!(documents[0].entries().map(|entry| entry.key.as_str()).collect::<Vec<_>>(), ["A"]);
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_metadata() {
+        let why = |metadata: Vec<(&str, Node)>| {
+            let mut documents = vec![map(vec![("sops", Node::Map(map(metadata)))])];
+            extract(&mut documents, Format::Yaml).err().unwrap().why
+        };
+        let keys = || ("age", list(vec![age("age1a")]));
+        assert!(why(vec![("lastmodified", string(TIME))]).ends_with("it names no master key (age, pgp, kms, …)"));
+        assert!(why(vec![keys()]).ends_with("`lastmodified` is not an RFC 3339 time"));
+        assert!(why(vec![("age", string("x"))]).ends_with("`age` is not a list of maps"));
+        assert!(
+            why(vec![keys(), ("lastmodified", string(TIME)), ("mac", Node::Map(Map::default()))])
+                .ends_with("`mac` is not text")
+        );
+        let mut plain = vec![map(vec![("a", string("b"))])];
+        assert!(extract(&mut plain, Format::Yaml).err().unwrap().why.starts_with("has no sops metadata"));
+    }
+}
