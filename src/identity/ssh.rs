@@ -1,0 +1,54 @@
+//! SSH keys as age identities, as ssh-to-age makes them.
+
+use super::age::AgeKey;
+use crate::secret::SecretBytes;
+use bech32::{ToBase32, Variant};
+use sha2::{Digest, Sha512};
+use ssh_key::PrivateKey;
+use ssh_key::private::KeypairData;
+use zeroize::{Zeroize, Zeroizing};
+
+/// Turns an Ed25519 private key in OpenSSH's form into an age identity: the secret scalar is the first half of SHA-512
+/// of the seed, clamped. The error says why the key cannot be used, and holds nothing of it.
+pub fn to_age(file: &SecretBytes) -> Result<AgeKey, String> {
+    let key = PrivateKey::from_openssh(file.expose()).map_err(|_| match looks_like_public(file) {
+        true => "is a public key; the private one is needed",
+        false => "is no private key in OpenSSH's form",
+    })?;
+    if key.is_encrypted() {
+        return Err("is protected by a passphrase, which this version cannot ask for".into());
+    }
+    let KeypairData::Ed25519(pair) = key.key_data() else {
+        return Err(format!("is a key of type {}; only ssh-ed25519 can be used as age identity", key.algorithm()));
+    };
+    let mut hash = Sha512::digest(pair.private.as_ref());
+    let mut scalar = Zeroizing::new([0u8; 32]);
+    scalar.copy_from_slice(hash.get(..32).unwrap_or_default());
+    hash.as_mut_slice().zeroize();
+    if let [first, .., last] = scalar.as_mut_slice() {
+        *first &= 0xf8;
+        *last = (*last & 0x7f) | 0x40;
+    }
+    let text = bech32::encode("age-secret-key-", scalar.to_base32(), Variant::Bech32).map(Zeroizing::new);
+    let text = text.map_err(|why| format!("cannot be written as age identity: {why}"))?;
+    AgeKey::parse(&Zeroizing::new(text.to_uppercase()))
+}
+
+fn looks_like_public(file: &SecretBytes) -> bool {
+    file.expose().starts_with(b"ssh-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why(text: &str) -> String {
+        to_age(&SecretBytes::from(text)).err().unwrap()
+    }
+
+    #[test]
+    fn says_why_a_key_cannot_be_used() {
+        assert_eq!(why("ssh-ed25519 AAAA me@host"), "is a public key; the private one is needed");
+        assert_eq!(why("nonsense"), "is no private key in OpenSSH's form");
+    }
+}

@@ -1,0 +1,146 @@
+//! Tells which form a manifest has, and reads its text.
+
+use super::{Manifest, Surroundings, people, sops_nix};
+use crate::error::{Error, Result, nearest};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::fmt;
+use std::path::Path;
+
+/// Reads a manifest. `file` is its path, for errors.
+///
+/// A manifest whose `secrets` are a list has sops-nix's form, any other the form for people. Both may be JSON or YAML.
+///
+/// # Errors
+/// All that is wrong in the manifest, at once where it can be told; each names the file, the field and, for a slip in
+/// the syntax, the line.
+pub fn parse(text: &str, file: &Path, surroundings: &Surroundings) -> std::result::Result<Manifest, Vec<Error>> {
+    let syntax = Syntax::of(text, file);
+    let read = || -> Result<Form> { read_as::<Form>(text, file, syntax) };
+    match read().map_err(|error| vec![error])? {
+        Form { secrets: Some(Shape::List) } => {
+            let raw = read_as(text, file, syntax).map_err(|error| vec![error])?;
+            sops_nix::manifest(raw, surroundings)
+        }
+        _ => {
+            let raw = read_as(text, file, syntax).map_err(|error| vec![error])?;
+            people::manifest(raw, surroundings)
+        }
+    }
+    .map_err(|errors| errors.into_iter().map(|error| error.within(file.display())).collect())
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Syntax {
+    Json,
+    Yaml,
+}
+
+impl Syntax {
+    /// The ending decides; without a known one, text that begins with `{` is JSON.
+    fn of(text: &str, file: &Path) -> Self {
+        match file.extension().and_then(|ending| ending.to_str()) {
+            Some("json") => Self::Json,
+            Some("yaml" | "yml") => Self::Yaml,
+            _ if text.trim_start().starts_with('{') => Self::Json,
+            _ => Self::Yaml,
+        }
+    }
+}
+
+/// Just enough of a manifest to tell its form.
+#[derive(Deserialize)]
+struct Form {
+    secrets: Option<Shape>,
+}
+
+enum Shape {
+    List,
+    Map,
+}
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Look;
+        impl<'de> Visitor<'de> for Look {
+            type Value = Shape;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("secrets by name (a map), or sops-nix's list of secrets")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<Shape, A::Error> {
+                while items.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Shape::List)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut items: A) -> std::result::Result<Shape, A::Error> {
+                while items.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Shape::Map)
+            }
+            // `secrets: null` and `secrets:` with nothing behind.
+            fn visit_unit<E>(self) -> std::result::Result<Shape, E> {
+                Ok(Shape::Map)
+            }
+        }
+        deserializer.deserialize_any(Look)
+    }
+}
+
+fn read_as<T: DeserializeOwned>(text: &str, file: &Path, syntax: Syntax) -> Result<T> {
+    let (why, line) = match syntax {
+        Syntax::Json => match serde_json::from_str(text) {
+            Ok(value) => return Ok(value),
+            Err(error) => {
+                let position = format!(" at line {} column {}", error.line(), error.column());
+                (error.to_string().replace(&position, ""), Some(error.line()))
+            }
+        },
+        Syntax::Yaml => match serde_yaml::from_str(text) {
+            Ok(value) => return Ok(value),
+            Err(error) => {
+                let position = error.location().map(|at| format!(" at line {} column {}", at.line(), at.column()));
+                let why = error.to_string().replace(&position.unwrap_or_default(), "");
+                (why, error.location().map(|at| at.line()))
+            }
+        },
+    };
+    let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
+    let error = Error::new(format!("the manifest {}{line}", file.display())).because_text(&*why);
+    Err(match meant(&why) {
+        Some(field) => error.help(format!("did you mean `{field}`?")),
+        None => error,
+    })
+}
+
+/// The known field that is nearest to an unknown one, from serde's text of that error:
+/// ``unknown field `x`, expected one of `a`, `b` ``.
+fn meant(why: &str) -> Option<&str> {
+    let (_, rest) = why.split_once("unknown field `")?;
+    let (unknown, expected) = rest.split_once('`')?;
+    nearest(unknown, expected.split('`').skip(1).step_by(2))
+}
+
+/// A map whose keys are kept as they stand, also where one stands twice: `serde`'s own maps would drop one in silence.
+#[derive(Default)]
+pub(super) struct Pairs<T>(pub(super) Vec<(String, T)>);
+
+impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Pairs<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Collect<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Collect<T> {
+            type Value = Pairs<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut items: A) -> std::result::Result<Pairs<T>, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some((key, value)) = items.next_entry::<String, Option<T>>()? {
+                    pairs.push((key, value.unwrap_or_default()));
+                }
+                Ok(Pairs(pairs))
+            }
+            fn visit_unit<E>(self) -> std::result::Result<Pairs<T>, E> {
+                Ok(Pairs(Vec::new()))
+            }
+        }
+        deserializer.deserialize_any(Collect(std::marker::PhantomData))
+    }
+}

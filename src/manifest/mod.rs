@@ -1,0 +1,208 @@
+//! The manifest: what is to be installed. Two forms, one meaning.
+//!
+//! [`sops_nix`] reads the form that sops-nix's modules write, [`people`] the form for people. Both end in a
+//! [`Manifest`], whose types cannot hold a wrong name, path or mode.
+
+mod form;
+pub mod name;
+pub mod path;
+mod people;
+mod sops_nix;
+
+pub use form::parse;
+
+use crate::sops::format::Format;
+use crate::sops::key::KeyPath;
+use name::Name;
+use path::AbsolutePath;
+use std::path::PathBuf;
+
+/// A valid manifest. What it leaves open is what only this host knows: accounts, and what the files hold.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// The secrets, by name in no particular order. No name is that of another or lies below it.
+    pub secrets: Vec<Secret>,
+    /// The templates; the same holds for their names.
+    pub templates: Vec<Template>,
+    /// Where generations lie.
+    pub mount_point: AbsolutePath,
+    /// The link to the live generation.
+    pub symlink_path: AbsolutePath,
+    /// What the generations lie on.
+    pub storage: Storage,
+    /// How many generations are kept, the live one included; 0 keeps all.
+    pub keep_generations: u64,
+    /// Where identities come from.
+    pub key_sources: KeySources,
+    /// What is reported.
+    pub log: Log,
+    /// Things to tell the user that are no errors.
+    pub notices: Vec<String>,
+}
+
+/// One secret.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Secret {
+    /// Its name: its path below the live generation.
+    pub name: Name,
+    /// The sops file.
+    pub sops_file: PathBuf,
+    /// The format of the sops file.
+    pub format: Format,
+    /// What of the file is installed.
+    pub key: KeyRequest,
+    /// Owner, group and mode.
+    pub access: Access,
+    /// Where it is wanted: a link is made there, unless this is where it lies already.
+    pub path: AbsolutePath,
+}
+
+/// What of a sops file is installed.
+#[derive(Debug, PartialEq, Eq, Clone)]
+pub enum KeyRequest {
+    /// All of it.
+    Whole,
+    /// One value.
+    Key(KeyPath),
+    /// One value, or all of it where there is no such key: sops-nix never looks at the key of a dotenv or INI file,
+    /// and its modules always write one.
+    KeyOrWhole(KeyPath),
+}
+
+/// A file made of text and secrets.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Template {
+    /// Its name: its path below `rendered/` in the live generation.
+    pub name: Name,
+    /// Where its text comes from.
+    pub text: TemplateText,
+    /// Owner, group and mode.
+    pub access: Access,
+    /// Where it is wanted.
+    pub path: AbsolutePath,
+    /// The placeholders that may stand in the text, each with the secret that it stands for.
+    pub placeholders: std::sync::Arc<Placeholders>,
+}
+
+/// Placeholder texts, each with the name of its secret.
+pub type Placeholders = std::collections::BTreeMap<String, Name>;
+
+/// The text of a template.
+#[derive(Debug, PartialEq, Eq)]
+pub enum TemplateText {
+    /// It stands in the manifest.
+    Inline(String),
+    /// It stands in a file.
+    File(PathBuf),
+}
+
+/// Who may read a file.
+#[derive(Debug, PartialEq, Eq, Clone)]
+pub struct Access {
+    /// The owner.
+    pub owner: Owner,
+    /// The group.
+    pub group: Group,
+    /// The permission bits, 0 to 0o777.
+    pub mode: Mode,
+}
+
+/// The owner of a file.
+#[derive(Debug, PartialEq, Eq, Clone)]
+pub enum Owner {
+    /// A user of this host.
+    Name(String),
+    /// A number, whether or not a user has it.
+    Id(u32),
+}
+
+/// The group of a file.
+#[derive(Debug, PartialEq, Eq, Clone)]
+pub enum Group {
+    /// A group of this host.
+    Name(String),
+    /// A number, whether or not a group has it.
+    Id(u32),
+    /// The owner's own group.
+    OfOwner,
+}
+
+/// The permission bits of a file.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub struct Mode(u32);
+
+impl Mode {
+    /// Takes octal text such as `0400`. The error says why it is no mode.
+    pub fn from_octal(text: &str) -> Result<Self, String> {
+        let bits = match text.bytes().all(|byte| (b'0'..=b'7').contains(&byte)) {
+            true => u32::from_str_radix(text, 8).map_err(|_| format!("the mode `{text}` is not octal"))?,
+            false => return Err(format!("the mode `{text}` is not octal")),
+        };
+        match bits {
+            0..=0o777 => Ok(Self(bits)),
+            _ => Err(format!("the mode `{text}` sets more than the bits for reading, writing and executing")),
+        }
+    }
+
+    /// The bits.
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+/// What the generations lie on.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub enum Storage {
+    /// A ramfs, which is never swapped out; mounted by root.
+    Ramfs,
+    /// A tmpfs, not swapped out where the kernel can promise that; mounted by root.
+    Tmpfs,
+    /// A directory of the user who runs the program. Nothing is mounted, and everything belongs to that user.
+    UserDirectory,
+}
+
+/// Where identities come from.
+#[derive(Debug, PartialEq, Eq, Default)]
+pub struct KeySources {
+    /// Files with age identities.
+    pub age_key_files: Vec<PathBuf>,
+    /// SSH private keys, used as age identities.
+    pub ssh_key_files: Vec<PathBuf>,
+    /// A file with variables for key sources.
+    pub environment_file: Option<PathBuf>,
+    /// Key sources of the manifest that this version cannot use, for the error when no identity fits.
+    pub unsupported: Vec<String>,
+}
+
+/// What is reported while installing.
+#[derive(Debug, PartialEq, Eq, Clone, Copy, Default)]
+pub struct Log {
+    /// Each identity that was read.
+    pub key_import: bool,
+    /// Each secret that is new, changed or gone.
+    pub secret_changes: bool,
+}
+
+/// What a manifest's paths may refer to.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// The directory that relative paths start from.
+    pub base: PathBuf,
+    /// What `%r` stands for in user mode.
+    pub runtime_directory: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_is_octal_and_has_no_special_bits() {
+        assert_eq!(Mode::from_octal("0400").map(Mode::bits), Ok(0o400));
+        assert_eq!(Mode::from_octal("660").map(Mode::bits), Ok(0o660));
+        assert_eq!(Mode::from_octal("0000").map(Mode::bits), Ok(0));
+        for text in ["", "0800", "rw", "0o400", "+400", "4755", "99999999999999999"] {
+            assert!(Mode::from_octal(text).is_err(), "{text}");
+        }
+    }
+}

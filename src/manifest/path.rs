@@ -1,0 +1,107 @@
+//! Paths of the machine that a manifest names.
+
+use super::Surroundings;
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+
+/// An absolute path without `.`, `..` or doubled slashes. It is never the root directory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AbsolutePath(PathBuf);
+
+impl AbsolutePath {
+    /// Takes a path, relative ones from `base`. `..` is refused: what it leads to depends on links on the machine.
+    /// The error says why it is no path, as the end of a sentence that begins with the path.
+    pub fn new(text: &str, base: &Path) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("is empty".into());
+        }
+        if text.chars().any(char::is_control) {
+            return Err("holds a control character".into());
+        }
+        if Path::new(text).components().any(|part| part == Component::ParentDir) {
+            return Err("holds `..`, which may lead elsewhere than it seems".into());
+        }
+        let path: PathBuf = base.join(text).components().collect();
+        match (path.is_absolute(), path.file_name()) {
+            (true, Some(_)) => Ok(Self(path)),
+            (true, None) => Err("is the root directory".into()),
+            (false, _) => Err("is not absolute".into()),
+        }
+    }
+
+    /// As [`new`](Self::new), after `%r` became the runtime directory and `%%` became `%`, as sops-nix does in user
+    /// mode.
+    pub fn in_user_mode(text: &str, surroundings: &Surroundings) -> Result<Self, String> {
+        let mut expanded = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('%') {
+            expanded.push_str(before);
+            rest = if let Some(after) = after.strip_prefix('r') {
+                let directory = surroundings.runtime_directory.as_deref().and_then(Path::to_str);
+                expanded.push_str(directory.ok_or("holds `%r`, but $XDG_RUNTIME_DIR is not set")?);
+                after
+            } else {
+                expanded.push('%');
+                after.strip_prefix('%').unwrap_or(after)
+            };
+        }
+        expanded.push_str(rest);
+        Self::new(&expanded, &surroundings.base)
+    }
+
+    /// The path.
+    pub fn as_path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The path below this one that has this name.
+    pub fn join(&self, name: &str) -> Self {
+        Self(self.0.join(name))
+    }
+
+    /// What this path is below `directory`; `None` where it does not lie below it.
+    pub fn below(&self, directory: &AbsolutePath) -> Option<&str> {
+        self.0.strip_prefix(&directory.0).ok()?.to_str().filter(|rest| !rest.is_empty())
+    }
+}
+
+impl fmt::Display for AbsolutePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(text: &str) -> Result<String, String> {
+        let surroundings = Surroundings { base: "/base".into(), runtime_directory: Some("/run/user/1000".into()) };
+        AbsolutePath::in_user_mode(text, &surroundings).map(|path| path.to_string())
+    }
+
+    #[test]
+    fn relative_paths_start_from_the_base() {
+        let path = |text| AbsolutePath::new(text, Path::new("/base")).map(|path| path.to_string());
+        assert_eq!(path("a/./b//c").as_deref(), Ok("/base/a/b/c"));
+        assert_eq!(path("/run/secrets/").as_deref(), Ok("/run/secrets"));
+        for text in ["", "/", "a/../b", "/..", "a\nb"] {
+            assert!(path(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_runtime_directory_stands_for_percent_r() {
+        assert_eq!(user("%r/secrets.d").as_deref(), Ok("/run/user/1000/secrets.d"));
+        assert_eq!(user("/a%%r/%x").as_deref(), Ok("/a%r/%x"));
+        assert!(AbsolutePath::in_user_mode("%r/a", &Surroundings::default()).is_err());
+    }
+
+    #[test]
+    fn tells_what_lies_below() {
+        let path = |text| AbsolutePath::new(text, Path::new("/")).unwrap();
+        assert_eq!(path("/run/secrets/a/b").below(&path("/run/secrets")), Some("a/b"));
+        assert_eq!(path("/run/secrets").below(&path("/run/secrets")), None);
+        assert_eq!(path("/run/secrets.d/1").below(&path("/run/secrets")), None);
+    }
+}
