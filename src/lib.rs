@@ -1,11 +1,14 @@
 //! Installs secrets from sops files on a machine. `ARCHITECTURE.md` is the map of this crate.
 
+pub mod cli;
 pub mod error;
 pub mod generation;
 pub mod identity;
+pub mod install;
 pub mod manifest;
 pub mod open;
 pub mod plan;
 pub mod secret;
 pub mod sops;
+pub mod system;
 pub mod template;

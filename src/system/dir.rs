@@ -1,0 +1,207 @@
+//! An open directory. Everything in it is reached by a single name, relative to its descriptor, and no link is followed:
+//! a path that is looked up twice may lead to two places.
+
+use crate::plan::Ids;
+use crate::secret::SecretBytes;
+use nix::fcntl::{self, AtFlags, OFlag, RenameFlags};
+use nix::sys::stat::{self, FileStat, Mode, SFlag};
+use nix::unistd::{self, Gid, Uid, UnlinkatFlags};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+
+/// An open directory.
+#[derive(Debug)]
+pub struct Dir(OwnedFd);
+
+/// What stands under a name.
+pub enum Standing {
+    /// Nothing.
+    Nothing,
+    /// A symbolic link.
+    Link,
+    /// A directory.
+    Directory,
+    /// A regular file, or anything else that is no directory.
+    File,
+}
+
+impl Dir {
+    /// Opens a directory by its path, links followed. Only for paths that are trusted as a whole.
+    pub fn open_trusted(path: &std::path::Path) -> io::Result<Self> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_PATH | OFlag::O_CLOEXEC;
+        Ok(Self(fcntl::open(path, flags, Mode::empty())?))
+    }
+
+    /// Takes over a descriptor.
+    pub fn from_fd(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+
+    /// Opens the directory `name`, for work in it and for reading its list.
+    pub fn open_dir(&self, name: &OsStr) -> io::Result<Self> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        Ok(Self(fcntl::openat(&self.0, name, flags, Mode::empty())?))
+    }
+
+    /// Opens whatever stands under `name`, not to read it but to look at it.
+    pub fn open_anything(&self, name: &OsStr) -> io::Result<OwnedFd> {
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        Ok(fcntl::openat(&self.0, name, flags, Mode::empty())?)
+    }
+
+    /// Opens this directory again, so that it can be read and locked.
+    pub fn reopen(&self) -> io::Result<Self> {
+        self.open_dir(OsStr::new("."))
+    }
+
+    /// Owner, device and kind of this directory.
+    pub fn stat(&self) -> io::Result<FileStat> {
+        Ok(stat::fstat(&self.0)?)
+    }
+
+    /// What stands under `name`.
+    pub fn look(&self, name: &OsStr) -> io::Result<Standing> {
+        match stat::fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(found) if is(&found, SFlag::S_IFLNK) => Ok(Standing::Link),
+            Ok(found) if is(&found, SFlag::S_IFDIR) => Ok(Standing::Directory),
+            Ok(_) => Ok(Standing::File),
+            Err(nix::errno::Errno::ENOENT) => Ok(Standing::Nothing),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The owner of what stands under `name`, links not followed.
+    pub fn owner(&self, name: &OsStr) -> io::Result<Ids> {
+        let found = stat::fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        Ok(Ids { uid: found.st_uid, gid: found.st_gid })
+    }
+
+    /// Where the link `name` leads.
+    pub fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
+        Ok(PathBuf::from(fcntl::readlinkat(&self.0, name)?))
+    }
+
+    /// Makes the directory `name`, which no one else can enter yet, and opens it.
+    pub fn make_dir(&self, name: &OsStr) -> io::Result<Self> {
+        stat::mkdirat(&self.0, name, Mode::S_IRWXU)?;
+        self.open_dir(name)
+    }
+
+    /// Gives this directory its owner and its mode.
+    pub fn set_access(&self, ids: Option<Ids>, mode: u32) -> io::Result<()> {
+        set_access(&self.0, ids, mode)
+    }
+
+    /// Makes the file `name`: unreadable to others, then written, then given its owner, and its mode last. The umask can
+    /// only take bits away at creation, and the mode is set afterwards. A file that stands there is an error.
+    pub fn write_file(&self, name: &OsStr, bytes: &SecretBytes, ids: Option<Ids>, mode: u32) -> io::Result<()> {
+        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = fcntl::openat(&self.0, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        let mut file = File::from(fd);
+        file.write_all(bytes.expose())?;
+        set_access(&file, ids, mode)
+    }
+
+    /// Makes the link `name`, which leads to `target`, with this owner.
+    ///
+    /// The directory may belong to a user who swaps the new link for something else before it gets its owner. So the
+    /// owner is changed through a descriptor, after a look at what it stands for.
+    pub fn make_link(&self, name: &OsStr, target: &OsStr, ids: Option<Ids>) -> io::Result<()> {
+        unistd::symlinkat(target, &self.0, name)?;
+        let Some(Ids { uid, gid }) = ids else { return Ok(()) };
+        let link = self.open_anything(name)?;
+        let made = stat::fstat(&link)?;
+        let is_ours = is(&made, SFlag::S_IFLNK) && made.st_nlink == 1 && made.st_uid == users::get_effective_uid();
+        if !is_ours || fcntl::readlinkat(&link, "")? != target {
+            return Err(io::Error::other("somebody put something else in its place"));
+        }
+        Ok(unistd::fchownat(&link, "", Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::AT_EMPTY_PATH)?)
+    }
+
+    /// Gives the file `name` a second name in this directory. A name that is taken is an error.
+    pub fn add_name(&self, name: &OsStr, second: &OsStr) -> io::Result<()> {
+        Ok(unistd::linkat(&self.0, name, &self.0, second, AtFlags::empty())?)
+    }
+
+    /// Moves `name` to `new_name` in `to`, in place of what stands there.
+    pub fn rename(&self, name: &OsStr, to: &Dir, new_name: &OsStr) -> io::Result<()> {
+        Ok(fcntl::renameat(&self.0, name, &to.0, new_name)?)
+    }
+
+    /// Swaps `name` with `other_name` in `other`.
+    pub fn exchange(&self, name: &OsStr, other: &Dir, other_name: &OsStr) -> io::Result<()> {
+        Ok(fcntl::renameat2(&self.0, name, &other.0, other_name, RenameFlags::RENAME_EXCHANGE)?)
+    }
+
+    /// The names in this directory.
+    pub fn names(&self) -> io::Result<Vec<OsString>> {
+        let mut dir = nix::dir::Dir::from_fd(self.reopen()?.0)?;
+        dir.iter()
+            .map(|entry| {
+                let entry = entry?;
+                let name = std::os::unix::ffi::OsStrExt::from_bytes(entry.file_name().to_bytes());
+                Ok(OsStr::to_owned(name))
+            })
+            .filter(|name| !matches!(name, Ok(name) if name == "." || name == ".."))
+            .collect()
+    }
+
+    /// Removes the file or link `name`.
+    pub fn remove_file(&self, name: &OsStr) -> io::Result<()> {
+        Ok(unistd::unlinkat(&self.0, name, UnlinkatFlags::NoRemoveDir)?)
+    }
+
+    /// Removes the empty directory `name`.
+    pub fn remove_empty_dir(&self, name: &OsStr) -> io::Result<()> {
+        Ok(unistd::unlinkat(&self.0, name, UnlinkatFlags::RemoveDir)?)
+    }
+
+    /// Removes `name` and all below it. Links are removed, never followed, and another file system is not entered.
+    pub fn remove_all(&self, name: &OsStr) -> io::Result<()> {
+        match self.look(name)? {
+            Standing::Nothing => Ok(()),
+            Standing::Link | Standing::File => self.remove_file(name),
+            Standing::Directory => {
+                let dir = self.open_dir(name)?;
+                if dir.stat()?.st_dev != self.stat()?.st_dev {
+                    return Err(io::Error::other("another file system is mounted in it"));
+                }
+                for child in dir.names()? {
+                    dir.remove_all(&child)?;
+                }
+                self.remove_empty_dir(name)
+            }
+        }
+    }
+
+    /// A path that leads to this directory whatever happens to its names. It is valid while `self` is.
+    pub fn proc_path(&self) -> PathBuf {
+        format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
+    }
+
+    /// Gives the descriptor away.
+    pub fn into_fd(self) -> OwnedFd {
+        self.0
+    }
+
+    /// The descriptor.
+    pub fn fd(&self) -> &OwnedFd {
+        &self.0
+    }
+}
+
+/// Whether a file is of this kind.
+pub fn is(found: &FileStat, kind: SFlag) -> bool {
+    SFlag::from_bits_truncate(found.st_mode & SFlag::S_IFMT.bits()) == kind
+}
+
+/// Changing the owner may clear mode bits, so the mode comes last.
+fn set_access(file: impl AsFd, ids: Option<Ids>, mode: u32) -> io::Result<()> {
+    if let Some(Ids { uid, gid }) = ids {
+        unistd::fchown(file.as_fd(), Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    }
+    Ok(stat::fchmod(file.as_fd(), Mode::from_bits_truncate(mode))?)
+}

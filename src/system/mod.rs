@@ -1,0 +1,10 @@
+//! All that touches the host: thin, and without decisions of its own. The pure parts never import it.
+
+pub mod accounts;
+pub mod dir;
+pub mod link;
+pub mod lock;
+pub mod mount;
+pub mod read;
+pub mod root;
+pub mod stage;

@@ -1,0 +1,35 @@
+//! Reads files whole.
+
+use crate::secret::SecretBytes;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// The largest file that is read. Far above what a RAM file system should hold, and below what would exhaust a machine.
+pub const LARGEST: u64 = 1 << 30;
+
+/// Reads a file whole into memory that is zeroed on drop. Its size is known first, so that the buffer is not moved and
+/// no copy stays behind.
+pub fn read(path: &Path) -> io::Result<SecretBytes> {
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let capacity = usize::try_from(metadata.len().min(LARGEST)).map_err(io::Error::other)?;
+    let mut bytes = SecretBytes::with_capacity(capacity + 1);
+    let mut chunk = zeroize::Zeroizing::new([0u8; 64 * 1024]);
+    let mut reader = file.take(LARGEST + 1);
+    loop {
+        match reader.read(chunk.as_mut_slice()) {
+            Ok(0) => break,
+            Ok(length) => bytes.push(chunk.get(..length).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    match bytes.len() as u64 > LARGEST {
+        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is larger than 1 GiB")),
+        false => Ok(bytes),
+    }
+}

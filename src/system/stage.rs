@@ -1,0 +1,80 @@
+//! Writes a generation where no one can look into it until it is complete.
+
+use super::dir::Dir;
+use crate::plan::{FileAccess, Ids};
+use crate::secret::SecretBytes;
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+
+/// The directory that a generation is written in before it gets its number.
+const STAGING: &str = ".staging";
+
+/// The mode of a generation and of the directories in it, as sops-nix has it: all may pass, the group may list.
+const DIRECTORY_MODE: u32 = 0o751;
+
+/// A generation that is being written.
+pub struct Stage<'a> {
+    mount_point: &'a Dir,
+    directory: Dir,
+    ids: Option<Ids>,
+    /// The directory that the last file went to; names come sorted, so the next one mostly goes there too.
+    last: Option<(String, Dir)>,
+}
+
+impl<'a> Stage<'a> {
+    /// Begins a generation below `mount_point`, in place of one that was cut off. Directories get the owner `ids`.
+    pub fn begin(mount_point: &'a Dir, ids: Option<Ids>) -> io::Result<Self> {
+        mount_point.remove_all(OsStr::new(STAGING))?;
+        let directory = mount_point.make_dir(OsStr::new(STAGING))?;
+        Ok(Self { mount_point, directory, ids, last: None })
+    }
+
+    /// Writes one file at `name`.
+    pub fn file(&mut self, name: &str, bytes: &SecretBytes, access: FileAccess) -> io::Result<()> {
+        let file = self.parent_of(name)?;
+        self.parent().write_file(OsStr::new(file), bytes, access.ids, access.mode.bits())
+    }
+
+    /// Makes one link at `name`.
+    pub fn link(&mut self, name: &str, target: &Path, ids: Option<Ids>) -> io::Result<()> {
+        let link = self.parent_of(name)?;
+        self.parent().make_link(OsStr::new(link), target.as_os_str(), ids)
+    }
+
+    /// Gives the generation its number. It is complete from then on, and not yet live.
+    pub fn finish(self, number: u64) -> io::Result<()> {
+        self.directory.set_access(self.ids, DIRECTORY_MODE)?;
+        let number = number.to_string();
+        self.mount_point.rename(OsStr::new(STAGING), self.mount_point, OsStr::new(&number))
+    }
+
+    fn parent(&self) -> &Dir {
+        self.last.as_ref().map_or(&self.directory, |(_, dir)| dir)
+    }
+
+    /// Makes the directories above `name` and gives its last part.
+    fn parent_of<'n>(&mut self, name: &'n str) -> io::Result<&'n str> {
+        let Some((above, file)) = name.rsplit_once('/') else {
+            self.last = None;
+            return Ok(name);
+        };
+        if self.last.as_ref().is_none_or(|(last, _)| last != above) {
+            let mut parts = above.split('/');
+            let mut dir = self.directory_in(&self.directory, parts.next().unwrap_or_default())?;
+            for part in parts {
+                dir = self.directory_in(&dir, part)?;
+            }
+            self.last = Some((above.to_owned(), dir));
+        }
+        Ok(file)
+    }
+
+    fn directory_in(&self, above: &Dir, name: &str) -> io::Result<Dir> {
+        match above.make_dir(OsStr::new(name)) {
+            Ok(dir) => dir.set_access(self.ids, DIRECTORY_MODE).map(|()| dir),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => above.open_dir(OsStr::new(name)),
+            Err(error) => Err(error),
+        }
+    }
+}
