@@ -121,8 +121,10 @@ fn report(errors: &mut dyn Write, failed: &[Error]) -> anyhow::Result<()> {
 fn load(path: &Path) -> Result<Manifest, Vec<Error>> {
     let fail = |error: Error| vec![error];
     let describe = || Error::new(format!("cannot read the manifest {}", path.display()));
-    let bytes = read(path).map_err(|error| fail(describe().because(error)))?;
-    let text = bytes.expose_text().ok_or_else(|| fail(describe().because_text("it is not UTF-8")))?;
+    let bytes = read(path)
+        .map_err(|error| fail(describe().because(error).help("give the path of a manifest; the README shows one")))?;
+    let text =
+        bytes.expose_text().ok_or_else(|| fail(describe().because_text("it is not UTF-8").help("save it as UTF-8")))?;
     let absolute = std::path::absolute(path).map_err(|error| fail(describe().because(error)))?;
     let surroundings = Surroundings {
         base: absolute.parent().unwrap_or(Path::new("/")).to_owned(),

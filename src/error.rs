@@ -1,11 +1,13 @@
 //! The one error type: what failed, where, why, and what to try.
 
 use std::fmt;
+use std::path::Path;
 
 /// An error as a person reads it.
 ///
-/// Its text is `WHAT: WHY`, then a line `help: …` for each thing to try. `WHAT` names the file, the secret or the key;
-/// neither part ever holds a secret's value.
+/// Its text is `WHAT: WHY`, then a line `note: …` for each fact and `help: …` for each thing to try. `WHAT` names the
+/// file, the secret or the key; no part ever holds a secret's value. Control characters, which the names of files and
+/// keys may hold, are written as escapes: a name must not be able to write a line of its own into a log.
 #[derive(Debug)]
 pub struct Error(Box<Parts>);
 
@@ -13,7 +15,8 @@ pub struct Error(Box<Parts>);
 struct Parts {
     what: String,
     why: Option<anyhow::Error>,
-    help: Vec<String>,
+    /// Facts and remedies in the order in which they are shown, each with its label.
+    more: Vec<(&'static str, String)>,
 }
 
 /// The result of a step that fails with one [`Error`].
@@ -22,7 +25,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// An error that says `what` failed, and where.
     pub fn new(what: impl Into<String>) -> Self {
-        Self(Box::new(Parts { what: what.into(), why: None, help: Vec::new() }))
+        Self(Box::new(Parts { what: what.into(), why: None, more: Vec::new() }))
     }
 
     /// Adds the reason.
@@ -38,7 +41,13 @@ impl Error {
 
     /// Adds something to try.
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.0.help.push(help.into());
+        self.0.more.push(("help", help.into()));
+        self
+    }
+
+    /// Adds a fact. Each line of it stands on a line of its own.
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.0.more.push(("note", note.into()));
         self
     }
 
@@ -48,27 +57,48 @@ impl Error {
         self
     }
 
-    /// The things to try.
-    pub fn remedies(&self) -> &[String] {
-        &self.0.help
-    }
-
-    /// `WHAT: WHY` on one line, without the help.
+    /// `WHAT: WHY` on one line, without what follows.
     pub fn headline(&self) -> String {
-        match &self.0.why {
+        let line = match &self.0.why {
             Some(why) => format!("{}: {why:#}", self.0.what),
             None => self.0.what.clone(),
-        }
+        };
+        printable(&line)
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.headline())?;
-        for help in &self.0.help {
-            write!(f, "\n  help: {}", help.replace('\n', "\n        "))?;
+        for (label, text) in &self.0.more {
+            let mut lines = text.lines();
+            write!(f, "\n  {label}: {}", printable(lines.next().unwrap_or_default()))?;
+            for line in lines {
+                write!(f, "\n        {}", printable(line))?;
+            }
         }
         Ok(())
+    }
+}
+
+/// Text without control characters: they are written as escapes.
+pub fn printable(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut clean, c| {
+        match c.is_control() {
+            true => clean.extend(c.escape_default()),
+            false => clean.push(c),
+        }
+        clean
+    })
+}
+
+/// A path as an argument of a shell command.
+pub fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+@%:".contains(c);
+    match text.chars().all(plain) && !text.is_empty() {
+        true => text.into_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
     }
 }
 
@@ -102,6 +132,18 @@ mod tests {
             error.to_string(),
             "secret a: cannot read /etc/key.txt: entity not found\n  help: make it with age-keygen"
         );
+    }
+
+    #[test]
+    fn a_name_cannot_write_a_line_of_its_own() {
+        let error = Error::new("secret `a\nb`").help("did you mean `c\u{1b}[31m`?").note("one\ntwo");
+        assert_eq!(error.to_string(), "secret `a\\nb`\n  help: did you mean `c\\u{1b}[31m`?\n  note: one\n        two");
+    }
+
+    #[test]
+    fn quotes_what_a_shell_would_take_apart() {
+        assert_eq!(quoted(Path::new("/a/b.yaml")), "/a/b.yaml");
+        assert_eq!(quoted(Path::new("/a b/it's")), "'/a b/it'\\''s'");
     }
 
     #[test]

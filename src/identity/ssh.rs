@@ -2,7 +2,7 @@
 
 use super::age::AgeKey;
 use crate::secret::SecretBytes;
-use bech32::{ToBase32, Variant};
+use bech32::{Bech32, Hrp};
 use sha2::{Digest, Sha512};
 use ssh_key::PrivateKey;
 use ssh_key::private::KeypairData;
@@ -29,9 +29,9 @@ pub fn to_age(file: &SecretBytes) -> Result<AgeKey, String> {
         *first &= 0xf8;
         *last = (*last & 0x7f) | 0x40;
     }
-    let text = bech32::encode("age-secret-key-", scalar.to_base32(), Variant::Bech32).map(Zeroizing::new);
-    let text = text.map_err(|why| format!("cannot be written as age identity: {why}"))?;
-    AgeKey::parse(&Zeroizing::new(text.to_uppercase()))
+    let prefix = Hrp::parse("AGE-SECRET-KEY-").map_err(|why| why.to_string())?;
+    let text = bech32::encode_upper::<Bech32>(prefix, scalar.as_slice()).map(Zeroizing::new);
+    AgeKey::parse(&text.map_err(|why| format!("cannot be written as age identity: {why}"))?)
 }
 
 fn looks_like_public(file: &SecretBytes) -> bool {

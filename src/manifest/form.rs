@@ -103,10 +103,16 @@ fn read_as<T: DeserializeOwned>(text: &str, file: &Path, syntax: Syntax) -> Resu
         },
     };
     let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
+    // serde names Rust's types.
+    let why = why.replace("expected u32", "expected a whole number").replace("expected u64", "expected a whole number");
     let error = Error::new(format!("the manifest {}{line}", file.display())).because_text(&*why);
-    Err(match meant(&why) {
-        Some(field) => error.help(format!("did you mean `{field}`?")),
-        None => error,
+    Err(match (meant(&why), why.contains("unknown field"), syntax) {
+        (Some(field), ..) => error.help(format!("did you mean `{field}`?")),
+        (None, true, _) => error.help("take the field out; the README lists those that exist"),
+        (None, false, Syntax::Yaml) => {
+            error.help("check this line and the one above it: indentation, brackets, and quotes around special text")
+        }
+        (None, false, Syntax::Json) => error.help("check this line and the one above it: commas, brackets, quotes"),
     })
 }
 

@@ -295,7 +295,9 @@ fn notices(raw: &RawManifest) -> Vec<String> {
     let files = raw.secrets.iter().map(|secret| &secret.file).chain(raw.templates.iter().map(|raw| &raw.common));
     let with_units = files.filter(|file| !file.restart_units.is_empty() || !file.reload_units.is_empty()).count();
     (with_units > 0)
-        .then(|| format!("`restartUnits` and `reloadUnits` of {with_units} entries are not acted on by this version"))
+        .then(|| {
+            format!("no unit is restarted or reloaded by this version; {with_units} secrets and templates name some")
+        })
         .into_iter()
         .collect()
 }

@@ -51,7 +51,7 @@ impl KeyPath {
     /// Finds the value in `document`. In a map, a key that is the same as the rest of the path, slashes included, wins
     /// over a shorter one; in a list, a part is a position, counted from 0.
     pub fn find<'a>(&self, document: &'a Map) -> Result<&'a Node, NotFound> {
-        let mut deepest = Miss { depth: 0, why: String::new(), keys: Vec::new() };
+        let mut deepest = Miss::default();
         find_in_map(document, &self.parts, 0, &mut deepest).ok_or_else(|| self.not_found(document, deepest))
     }
 
@@ -66,6 +66,7 @@ impl KeyPath {
             meant.push(path);
         }
         let help = match meant.as_slice() {
+            [] if miss.on_value => format!("the key `{}` is the whole value", miss.here),
             [] if miss.keys.is_empty() => "there is no key to choose from".to_owned(),
             [] => format!("the keys there are {}", list(&miss.keys)),
             meant => format!("did you mean {}?", quoted(meant.iter().copied(), " or ")),
@@ -88,10 +89,16 @@ fn push(parts: &mut [String], c: char) {
 }
 
 /// The point at which the search led furthest.
+#[derive(Default)]
 struct Miss {
     depth: usize,
+    /// The path of that point.
+    here: String,
     why: String,
+    /// The keys that exist there.
     keys: Vec<String>,
+    /// Whether a value stands there.
+    on_value: bool,
 }
 
 fn find_in_map<'a>(map: &'a Map, parts: &[String], depth: usize, deepest: &mut Miss) -> Option<&'a Node> {
@@ -133,6 +140,7 @@ fn find<'a>(node: &'a Node, parts: &[String], depth: usize, deepest: &mut Miss) 
         }
         Node::Scalar(_) => {
             miss(deepest, parts, depth, |here| format!("{here} is a value and holds no key `{part}`"), Vec::new);
+            deepest.on_value |= deepest.depth == depth;
             None
         }
     }
@@ -147,11 +155,9 @@ fn miss(
     keys: impl FnOnce() -> Vec<String>,
 ) {
     if deepest.why.is_empty() || depth > deepest.depth {
-        let here = match depth {
-            0 => "the file".to_owned(),
-            depth => format!("`{}`", parts.get(..depth).unwrap_or_default().join("/")),
-        };
-        *deepest = Miss { depth, why: why(here), keys: keys() };
+        let path = parts.get(..depth).unwrap_or_default().join("/");
+        let here = if depth == 0 { "the file".to_owned() } else { format!("`{path}`") };
+        *deepest = Miss { depth, here: path, why: why(here), keys: keys(), on_value: false };
     }
 }
 

@@ -80,29 +80,32 @@ impl KeyGroup {
 impl fmt::Display for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Age { recipient, .. } => write!(f, "age {recipient}"),
+            Self::Age { recipient, .. } => f.write_str(recipient),
             Self::Pgp { fingerprint, .. } => write!(f, "pgp {fingerprint}"),
             Self::Remote { service, name } => write!(f, "{service} {name}"),
         }
     }
 }
 
+/// Why a file has no metadata that can be used.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BadMetadata {
+    /// There is none: the file is not one of sops.
+    Missing,
+    /// There is some, but it does not make sense. The text says why.
+    Unusable(String),
+}
+
 /// Takes the metadata out of the documents.
 ///
 /// YAML, JSON and binary hold it under `sops`, INI in the section `sops` in flattened form, dotenv in flattened keys
 /// that begin with `sops_`. The first document's counts; `sops` is removed from the others too, as sops does.
-/// The error says why there is no usable metadata, as the end of a sentence that begins with the file.
-pub fn extract(documents: &mut [Map], format: Format) -> Result<Metadata, store::SyntaxError> {
-    let missing = || {
-        store::SyntaxError::anywhere(
-            "has no sops metadata: it is not encrypted, or its format is not what it is read as",
-        )
-    };
+pub fn extract(documents: &mut [Map], format: Format) -> Result<Metadata, BadMetadata> {
     let metadata = if format == Format::Dotenv {
         let found =
             documents.first_mut().map(|map| take(map, |entry| entry.key.starts_with("sops_"))).unwrap_or_default();
         if found.is_empty() {
-            return Err(missing());
+            return Err(BadMetadata::Missing);
         }
         flatten::unflatten(
             found.iter().map(|entry| (entry.key.get("sops_".len()..).unwrap_or_default(), &entry.value)),
@@ -114,9 +117,9 @@ pub fn extract(documents: &mut [Map], format: Format) -> Result<Metadata, store:
         let first = if found.is_empty() { Vec::new() } else { found.swap_remove(0) };
         let [Entry { value: Node::Map(map), .. }] = first.as_slice() else {
             return Err(match first.len() {
-                0 => missing(),
-                1 => store::SyntaxError::anywhere("has `sops` metadata that is not a map"),
-                _ => store::SyntaxError::anywhere("has `sops` metadata twice"),
+                0 => BadMetadata::Missing,
+                1 => BadMetadata::Unusable("it is not a map".into()),
+                _ => BadMetadata::Unusable("it stands there twice".into()),
             });
         };
         if format == Format::Ini {
@@ -125,8 +128,7 @@ pub fn extract(documents: &mut [Map], format: Format) -> Result<Metadata, store:
             Ok(map.clone())
         }
     };
-    let invalid = |why: String| store::SyntaxError::anywhere(format!("has sops metadata that cannot be used: {why}"));
-    read(&metadata.map_err(invalid)?).map_err(invalid)
+    metadata.and_then(|metadata| read(&metadata)).map_err(BadMetadata::Unusable)
 }
 
 /// Removes the entries that `wanted` picks, in their order.
@@ -279,7 +281,7 @@ mod tests {
         ]);
         let read = read(&keys).unwrap();
         let order: Vec<String> = read.key_groups[0].in_order().map(MasterKey::to_string).collect();
-        assert_eq!(order, ["age age1b", "age age1a", "pgp F1", "kms arn:1"]);
+        assert_eq!(order, ["age1b", "age1a", "pgp F1", "kms arn:1"]);
     }
 
     #[test]
@@ -303,7 +305,10 @@ mod tests {
     fn says_what_is_wrong_with_metadata() {
         let why = |metadata: Vec<(&str, Node)>| {
             let mut documents = vec![map(vec![("sops", Node::Map(map(metadata)))])];
-            extract(&mut documents, Format::Yaml).err().unwrap().why
+            match extract(&mut documents, Format::Yaml) {
+                Err(BadMetadata::Unusable(why)) => why,
+                _ => panic!("the metadata is not refused as unusable"),
+            }
         };
         let keys = || ("age", list(vec![age("age1a")]));
         assert!(why(vec![("lastmodified", string(TIME))]).ends_with("it names no master key (age, pgp, kms, …)"));
@@ -314,6 +319,6 @@ mod tests {
                 .ends_with("`mac` is not text")
         );
         let mut plain = vec![map(vec![("a", string("b"))])];
-        assert!(extract(&mut plain, Format::Yaml).err().unwrap().why.starts_with("has no sops metadata"));
+        assert_eq!(extract(&mut plain, Format::Yaml).err(), Some(BadMetadata::Missing));
     }
 }

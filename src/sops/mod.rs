@@ -19,7 +19,7 @@ pub mod tree;
 use data_key::DataKey;
 use decrypt::Refused;
 use format::Format;
-use metadata::Metadata;
+use metadata::{BadMetadata, Metadata};
 use store::SyntaxError;
 use tree::Map;
 
@@ -30,6 +30,15 @@ pub struct EncryptedFile {
     metadata: Metadata,
 }
 
+/// Why a file is no sops file.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NotSops {
+    /// It is not written as its format says.
+    Syntax(SyntaxError),
+    /// Its metadata cannot be used.
+    Metadata(BadMetadata),
+}
+
 /// A sops file that was decrypted and whose MAC was verified.
 pub struct VerifiedFile {
     format: Format,
@@ -38,14 +47,16 @@ pub struct VerifiedFile {
 
 impl EncryptedFile {
     /// Parses a sops file. The error says where and why it is none.
-    pub fn read(bytes: &[u8], format: Format) -> Result<Self, SyntaxError> {
-        let mut documents = match format {
-            Format::Yaml => store::yaml::read(bytes)?,
-            Format::Json | Format::Binary => vec![store::json::read(bytes)?],
-            Format::Ini => vec![store::ini::read(bytes)?],
-            Format::Dotenv => vec![store::dotenv::read(bytes)?],
+    pub fn read(bytes: &[u8], format: Format) -> Result<Self, NotSops> {
+        let one = |read: Result<Map, SyntaxError>| read.map(|document| vec![document]);
+        let documents = match format {
+            Format::Yaml => store::yaml::read(bytes),
+            Format::Json | Format::Binary => one(store::json::read(bytes)),
+            Format::Ini => one(store::ini::read(bytes)),
+            Format::Dotenv => one(store::dotenv::read(bytes)),
         };
-        let metadata = metadata::extract(&mut documents, format)?;
+        let mut documents = documents.map_err(NotSops::Syntax)?;
+        let metadata = metadata::extract(&mut documents, format).map_err(NotSops::Metadata)?;
         Ok(Self { format, documents, metadata })
     }
 

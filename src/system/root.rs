@@ -56,8 +56,11 @@ struct Step {
 impl Root {
     /// The root at `path`; `/` is the host itself.
     pub fn open(path: &Path) -> Result<Self> {
-        let dir = Dir::open_trusted(path)
-            .map_err(|error| Error::new(format!("cannot open the root directory {}", path.display())).because(error))?;
+        let dir = Dir::open_trusted(path).map_err(|error| {
+            Error::new(format!("cannot open the root directory {}", path.display()))
+                .because(error)
+                .help("`--root` names a directory that exists")
+        })?;
         Ok(Self { dir, is_host: path == Path::new("/"), wary: users::get_effective_uid() == 0 })
     }
 
@@ -111,10 +114,14 @@ impl Root {
     fn step(&self, steps: &[Step], name: &OsStr) -> std::result::Result<Next, Refused> {
         let Some(here) = steps.last() else { return Err(Refused::NotADirectory) };
         let fd = match here.dir.open_anything(name) {
-            Ok(fd) => fd,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.make(here, name).map(Next::Directory),
-            Err(error) => return Err(Refused::Io(error)),
-        };
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match self.make(here, name) {
+                // Another run was faster; what it made is looked at as anything else is.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => here.dir.open_anything(name),
+                made => return made.map(Next::Directory).map_err(Refused::Io),
+            },
+            opened => opened,
+        }
+        .map_err(Refused::Io)?;
         let stat = fstat(&fd).map_err(|error| Refused::Io(error.into()))?;
         if is(&stat, SFlag::S_IFLNK) {
             if self.wary && stat.st_uid != 0 {
@@ -135,11 +142,10 @@ impl Root {
     /// Makes a directory that belongs to the owner of the one above. Root does this with that owner's rights instead of
     /// changing the owner later: between the making and the change, the owner of the one above could put another
     /// directory of root's in its place.
-    fn make(&self, here: &Step, name: &OsStr) -> std::result::Result<Step, Refused> {
-        let made =
-            if self.wary { as_owner(&here.stat, || make_dir(&here.dir, name)) } else { make_dir(&here.dir, name) };
-        let dir = made.map_err(Refused::Io)?;
-        let stat = dir.stat().map_err(Refused::Io)?;
+    fn make(&self, here: &Step, name: &OsStr) -> io::Result<Step> {
+        let dir =
+            if self.wary { as_owner(&here.stat, || make_dir(&here.dir, name)) } else { make_dir(&here.dir, name) }?;
+        let stat = dir.stat()?;
         Ok(Step { dir, stat, name: name.to_owned(), made: true })
     }
 }
@@ -186,11 +192,18 @@ fn refused(path: &Path, reached: &[Step], name: &OsStr, why: Refused) -> Error {
     let step = step.display();
     let error = match why {
         Refused::Io(error) if error.raw_os_error() == Some(Errno::EROFS as i32) => {
-            Error::new(format!("{step} cannot be made")).because(error)
+            Error::new(format!("{step} cannot be made"))
+                .because(error)
+                .help("make it when the file system can be written to, or choose another path in the manifest")
         }
-        Refused::Io(error) => Error::new(format!("{step} cannot be opened or made")).because(error),
-        Refused::NotADirectory => Error::new(format!("{step} is no directory")),
-        Refused::TooManyLinks => Error::new(format!("{step} is one link too many: they lead in a circle")),
+        Refused::Io(error) => Error::new(format!("{step} cannot be opened or made"))
+            .because(error)
+            .help("check who may write there, or choose another path in the manifest"),
+        Refused::NotADirectory => {
+            Error::new(format!("{step} is no directory")).help("move it away, or choose another path in the manifest")
+        }
+        Refused::TooManyLinks => Error::new(format!("{step} is one link too many: they lead in a circle"))
+            .help("remove one of them, or choose another path in the manifest"),
         Refused::UsersLink { owner } => Error::new(format!("{step} is a link that belongs to {}", user(owner)))
             .help("root does not follow links of users, who could lead it anywhere; give the path behind the link"),
         Refused::Foreign { owner, next } => Error::new(format!(

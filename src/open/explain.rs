@@ -1,0 +1,168 @@
+//! What a person is told when a sops file does not open, or does not hold what the manifest wants of it.
+
+use crate::error::{Error, quoted};
+use crate::identity::Identities;
+use crate::plan::{Plan, SopsFile};
+use crate::sops::cipher::CipherError;
+use crate::sops::data_key::NoDataKey;
+use crate::sops::decrypt::Refused;
+use crate::sops::format::Format;
+use crate::sops::key::{KeyPath, NotFound, Unprintable};
+use crate::sops::metadata::{BadMetadata, Metadata};
+use crate::sops::store::SyntaxError;
+use crate::sops::{NotSops, VerifiedFile};
+use std::path::Path;
+
+/// Which secrets a file is needed by.
+pub(super) fn needed_by(plan: &Plan<'_>, file: &SopsFile<'_>) -> String {
+    const SHOWN: usize = 5;
+    let names = file.secrets.iter().filter_map(|position| plan.secrets.get(*position));
+    let shown: Vec<String> = names.take(SHOWN).map(|secret| format!("`{}`", secret.name)).collect();
+    let more = match file.secrets.len() {
+        count if count > SHOWN => format!(" and {} more", count - SHOWN),
+        _ => String::new(),
+    };
+    format!("the file is needed by {}{more}", shown.join(", "))
+}
+
+/// A file that is none of sops, or not of the format it is read as.
+pub(super) fn not_sops(error: NotSops, file: &SopsFile<'_>, bytes: &[u8]) -> Error {
+    match error {
+        NotSops::Syntax(SyntaxError { line, why }) => {
+            let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            let error = Error::new(format!("{line}{why}"));
+            match slip(bytes, file.format) {
+                Some(slip) => error.help(slip),
+                None => error.help(wrong_format(file.format)),
+            }
+        }
+        NotSops::Metadata(BadMetadata::Missing) => Error::new("has no sops metadata, so it is not encrypted")
+            .help(format!("encrypt it with `sops encrypt --in-place {}`", quoted(file.path)))
+            .help(wrong_format(file.format)),
+        NotSops::Metadata(BadMetadata::Unusable(why)) => {
+            Error::new("has sops metadata that cannot be used").because_text(why).help("take a good copy of the file")
+        }
+    }
+}
+
+fn wrong_format(format: Format) -> String {
+    match format {
+        Format::Binary => {
+            "the file is read as binary, which sops wraps in JSON; if it is something else, give the file \
+                           the ending that says so, or set `format`"
+                .to_owned()
+        }
+        format => format!("the file is read as {}; if it is something else, set `format`", format.name()),
+    }
+}
+
+/// What may have happened to a file that cannot be read, told from its lines.
+fn slip(bytes: &[u8], format: Format) -> Option<String> {
+    let lines = || bytes.split(|byte| *byte == b'\n').enumerate();
+    let find = |test: fn(&[u8]) -> bool| lines().find(|(_, line)| test(line)).map(|(number, _)| number + 1);
+    let is_mark = |line: &[u8]| [&b"<<<<<<< "[..], b">>>>>>> "].iter().any(|mark| line.starts_with(mark));
+    if let Some(line) = find(is_mark) {
+        return Some(format!(
+            "line {line} is the mark of a merge conflict: resolve it, then check the file with `sops decrypt`"
+        ));
+    }
+    let begins_with_tab =
+        |line: &[u8]| line.starts_with(b"\t") || line.trim_ascii_start() != line && line.contains(&b'\t');
+    if format == Format::Yaml
+        && let Some(line) = find(begins_with_tab)
+    {
+        return Some(format!("line {line} is indented with a tab; YAML takes only spaces"));
+    }
+    None
+}
+
+/// A file that no identity opens: who could, who tried, and how to let this machine in.
+pub(super) fn locked(error: NoDataKey, path: &Path, metadata: &Metadata, identities: &Identities) -> Error {
+    let (opened, needed, broken) = match error {
+        NoDataKey::Unusable => {
+            return Error::new("its master keys open, but hold no data key").help("take a good copy of the file");
+        }
+        NoDataKey::Locked { opened, needed, broken } => (opened, needed, broken),
+    };
+    let mut error = match needed {
+        1 => Error::new("no identity here opens it"),
+        _ => Error::new(format!("identities here open {opened} of its key groups, and {needed} are needed")),
+    };
+    let keys: Vec<String> =
+        metadata.key_groups.iter().flat_map(|group| group.in_order()).map(ToString::to_string).collect();
+    error = error.note(format!("it is encrypted to\n{}", keys.join("\n")));
+    let found: Vec<String> =
+        identities.found().iter().map(|identity| format!("{} from {}", identity.public, identity.origin)).collect();
+    error = match found.as_slice() {
+        [] => error.note("there is no identity to try"),
+        found => error.note(format!("tried\n{}", found.join("\n"))),
+    };
+    if !identities.problems().is_empty() {
+        error = error.note(format!("could not use\n{}", identities.problems().join("\n")));
+    }
+    if !broken.is_empty() {
+        return error.note(format!("broken in the file\n{}", broken.join("\n"))).help("take a good copy of the file");
+    }
+    match identities.found().first() {
+        Some(identity) => error.help(format!(
+            "to let this machine in, add {} to .sops.yaml and run `sops updatekeys {}`",
+            identity.public,
+            quoted(path)
+        )),
+        None => error.help("name a key in the manifest: `age.keyFile` or `age.sshKeyPaths`"),
+    }
+}
+
+/// A file whose values or MAC do not hold.
+pub(super) fn refused(error: Refused, path: &Path) -> Error {
+    let edit = format!("`sops edit --ignore-mac {}`", quoted(path));
+    let changed = format!(
+        "something other than sops changed the file, or it is damaged: take a good copy, or look it over with {edit}, \
+         which makes a new MAC"
+    );
+    let at = |key: &str, line: u32| match line {
+        0 => format!("the key `{key}`"),
+        line => format!("line {line}: the key `{key}`"),
+    };
+    match error {
+        Refused::InClear { key, line } | Refused::Value { key, line, why: CipherError::NotEncrypted } => {
+            Error::new(format!("{} {}", at(&key, line), CipherError::NotEncrypted.why()))
+                .help(format!("open the file with {edit} and save it: that encrypts the value"))
+        }
+        Refused::Value { key, line, why } => Error::new(format!("{} {}", at(&key, line), why.why())).help(changed),
+        Refused::Comment { key } if key.is_empty() => Error::new("a comment does not decrypt").help(changed),
+        Refused::Comment { key } => Error::new(format!("a comment below `{key}` does not decrypt")).help(changed),
+        Refused::NoMac => Error::new("it has no MAC, so nothing vouches for its values").help(changed),
+        Refused::MacBroken(_) => {
+            Error::new("its MAC does not decrypt: the MAC or `lastmodified` was changed").help(changed)
+        }
+        Refused::MacMismatch => {
+            Error::new("its MAC does not fit its values: a value was added, removed, moved or changed").help(changed)
+        }
+    }
+}
+
+/// A key that leads nowhere.
+pub(super) fn not_found(error: NotFound, key: &KeyPath, file: &VerifiedFile, path: &Path) -> Error {
+    let in_later_document = file.documents().iter().skip(1).any(|document| key.find(document).is_ok());
+    let told = Error::new(format!("the key `{key}` is not in {}", path.display())).because_text(error.why);
+    match in_later_document {
+        true => told.help("it stands in a later document of the file; only the first is searched, as in sops"),
+        false => told.help(error.help),
+    }
+}
+
+/// A value that was found and cannot be installed.
+pub(super) fn unprintable(key: Option<&KeyPath>, why: Unprintable, path: &Path) -> Error {
+    let what = match key {
+        Some(key) => format!("the key `{key}` in {}", path.display()),
+        None => format!("the file {}", path.display()),
+    };
+    match why {
+        Unprintable::Null => Error::new(format!("{what} is null: there is nothing to install"))
+            .help(format!("give it a value with `sops edit {}`, or take the secret out of the manifest", quoted(path))),
+        Unprintable::Format(why) => Error::new(format!("{what} cannot be written out"))
+            .because_text(why)
+            .help("check `format` and `key` in the manifest"),
+    }
+}

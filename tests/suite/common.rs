@@ -1,0 +1,147 @@
+//! What the tests share: fixtures, a place to install to, and a way to say aloud that a test was skipped.
+
+use sops_install::identity::{Identities, Variables};
+use sops_install::manifest::KeySources;
+use sops_install::sops::data_key::{self, DataKey};
+use sops_install::sops::format::Format;
+use sops_install::sops::{EncryptedFile, VerifiedFile};
+use sops_install::system::read::read;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// A file below `tests/fixtures`.
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// An encrypted fixture.
+pub(crate) fn encrypted(name: &str) -> PathBuf {
+    fixture("encrypted").join(name)
+}
+
+/// The names of all encrypted fixtures that a key of the tests opens.
+pub(crate) fn openable() -> Vec<String> {
+    let names = fs::read_dir(fixture("expected")).unwrap();
+    let mut names: Vec<String> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// The identities of the fixtures.
+pub(crate) fn identities() -> Identities {
+    let sources = KeySources {
+        age_key_files: vec![fixture("keys/age.txt"), fixture("keys/age-second.txt")],
+        ssh_key_files: vec![fixture("keys/ssh_ed25519")],
+        ..KeySources::default()
+    };
+    Identities::load(&sources, &Variables::new(), &read)
+}
+
+/// Opens a file as the program does.
+pub(crate) fn open(bytes: &[u8], format: Format) -> Result<VerifiedFile, String> {
+    let file = EncryptedFile::read(bytes, format).map_err(|error| format!("{error:?}"))?;
+    let key = data_key::recover(file.metadata(), &identities()).map_err(|error| format!("{error:?}"))?;
+    file.open(&key).map_err(|error| format!("{error:?}"))
+}
+
+/// The data key of a fixture.
+pub(crate) fn data_key(name: &str) -> DataKey {
+    let bytes = fs::read(encrypted(name)).unwrap();
+    let file = EncryptedFile::read(&bytes, Format::of_path(Path::new(name))).unwrap();
+    data_key::recover(file.metadata(), &identities()).unwrap_or_else(|error| panic!("{name}: {error:?}"))
+}
+
+/// A directory to install to and from.
+pub(crate) struct Sandbox {
+    directory: TempDir,
+}
+
+impl Sandbox {
+    pub(crate) fn new() -> Self {
+        Self { directory: TempDir::new().unwrap() }
+    }
+
+    /// A path in it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Writes a file in it.
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Writes a manifest in user mode that installs to this sandbox; `rest` is added to it.
+    pub(crate) fn user_manifest(&self, rest: &str) -> PathBuf {
+        self.write(
+            "manifest.yaml",
+            format!(
+                "userMode: true\nsecretsMountPoint: run/secrets.d\nsymlinkPath: run/secrets\nage: {{keyFile: {}}}\n{rest}",
+                fixture("keys/age.txt").display()
+            ),
+        )
+    }
+
+    /// Runs the program.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.command().args(arguments).output().unwrap()
+    }
+
+    /// The program, with an environment that holds nothing but what the test adds.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sops-install"));
+        command.env_clear().current_dir(self.directory.path());
+        command
+    }
+
+    /// Installs the manifest and expects that to succeed; gives what was said.
+    pub(crate) fn install(&self, manifest: &Path) -> String {
+        let output = self.run(&["install", manifest.to_str().unwrap()]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        said
+    }
+
+    /// Installs the manifest and expects that to fail with this exit code; gives what was said, with the sandbox's path
+    /// written as `$HERE` and that of the fixtures as `$FIXTURES`.
+    pub(crate) fn fail(&self, manifest: &Path, code: i32) -> String {
+        let output = self.run(&["install", manifest.to_str().unwrap()]);
+        let said = self.tidy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        said
+    }
+
+    /// Text without paths that differ from machine to machine.
+    pub(crate) fn tidy(&self, text: &[u8]) -> String {
+        String::from_utf8_lossy(text)
+            .replace(self.directory.path().to_str().unwrap(), "$HERE")
+            .replace(fixture("").to_str().unwrap().trim_end_matches('/'), "$FIXTURES")
+    }
+
+    /// The bytes of a file in it.
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+}
+
+/// Says aloud that a test was skipped. The test runner hides what a test prints with `print!`; this it does not.
+pub(crate) fn skip(test: &str, needs: &str) {
+    writeln!(std::io::stderr(), "SKIPPED {test}: it needs {needs}").unwrap();
+}
+
+/// Whether this runs as root.
+pub(crate) fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Whether a program is on the PATH.
+pub(crate) fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+}

@@ -1,0 +1,10 @@
+//! The program on real input: files that the real sops wrote, installed by the built binary.
+//!
+//! One binary holds all of it, so that it links once. Each module is one question.
+
+mod common;
+mod errors;
+mod install;
+mod once;
+mod reader;
+mod root;

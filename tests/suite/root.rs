@@ -1,0 +1,264 @@
+//! Installing as root: the RAM file system, owners, groups, and safety in directories that users control.
+
+use crate::common::{Sandbox, encrypted, fixture, has, is_root, skip};
+use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A user that no account has.
+const USER: u32 = 48_213;
+
+/// A sandbox on which the program mounts. It is unmounted at the end, also of a test that fails.
+struct Machine {
+    sandbox: Sandbox,
+}
+
+impl Machine {
+    /// `None` where this does not run as root; that is said aloud.
+    fn new(test: &str) -> Option<Self> {
+        if !is_root() {
+            skip(test, "root");
+            return None;
+        }
+        let sandbox = Sandbox::new();
+        fs::set_permissions(sandbox.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+        Some(Self { sandbox })
+    }
+
+    /// A manifest that installs to this machine.
+    fn manifest(&self, top: &str, secrets: &str) -> PathBuf {
+        self.sandbox.write(
+            "manifest.yaml",
+            format!(
+                "secretsMountPoint: run/secrets.d\nsymlinkPath: run/secrets\nage: {{keyFile: {}}}\n\
+                 defaultSopsFile: {}\n{top}\nsecrets: {secrets}\n",
+                fixture("keys/age.txt").display(),
+                encrypted("secrets.yaml").display()
+            ),
+        )
+    }
+
+    fn run(&self, manifest: &Path) -> Output {
+        self.sandbox.run(&["install", manifest.to_str().unwrap()])
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.sandbox.path(name)
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        while Command::new("umount").arg(self.path("run/secrets.d")).stderr(Stdio::null()).status().unwrap().success() {
+        }
+    }
+}
+
+/// User, group and mode of what stands at a path, links not followed.
+fn access(path: PathBuf) -> (u32, u32, u32) {
+    let found = fs::symlink_metadata(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    (found.uid(), found.gid(), found.mode() & 0o7777)
+}
+
+/// The group of directories, as the plan has it.
+fn keys() -> u32 {
+    nix::unistd::Group::from_name("keys").unwrap().map_or(0, |group| group.gid.as_raw())
+}
+
+#[test]
+fn a_ramfs_is_mounted_and_owners_groups_and_modes_are_exact() {
+    let Some(machine) = Machine::new("root::a_ramfs_is_mounted") else { return };
+    let secrets = "{npmrc: {owner: nobody, path: home/.npmrc}, github/oauth_token: {uid: 4000, gid: 4001, mode: '0660'}, \
+                   gitlab/oauth_token: {owner: nobody, group: root, mode: '0777'}, tailscale/authkey: {}}";
+    machine.sandbox.install(&machine.manifest("", secrets));
+    let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+    let nobody = (nobody.uid.as_raw(), nobody.gid.as_raw());
+    assert_eq!(statfs(&machine.path("run/secrets.d")).unwrap().filesystem_type(), FsType(0x8584_58f6));
+    assert_eq!(access(machine.path("run/secrets.d")), (0, keys(), 0o751));
+    assert_eq!(access(machine.path("run/secrets.d/1")), (0, keys(), 0o751));
+    assert_eq!(access(machine.path("run/secrets.d/1/github")), (0, keys(), 0o751));
+    assert_eq!(access(machine.path("run/secrets.d/1/npmrc")), (nobody.0, nobody.1, 0o400));
+    assert_eq!(access(machine.path("run/secrets.d/1/github/oauth_token")), (4000, 4001, 0o660));
+    assert_eq!(access(machine.path("run/secrets.d/1/gitlab/oauth_token")), (nobody.0, 0, 0o777));
+    assert_eq!(access(machine.path("run/secrets.d/1/tailscale/authkey")), (0, 0, 0o400));
+    let link = access(machine.path("home/.npmrc"));
+    assert_eq!((link.0, link.1), nobody);
+    assert_eq!(fs::read_link(machine.path("home/.npmrc")).unwrap(), machine.path("run/secrets/npmrc"));
+    assert_eq!(
+        fs::read(machine.path("home/.npmrc")).unwrap(),
+        fs::read(fixture("expected/secrets.yaml/key:npmrc")).unwrap()
+    );
+}
+
+#[test]
+fn a_second_run_mounts_nothing_and_swaps() {
+    let Some(machine) = Machine::new("root::a_second_run_mounts_nothing") else { return };
+    let manifest = machine.manifest("useTmpfs: true", "{npmrc: {}}");
+    for number in ["1", "2"] {
+        machine.sandbox.install(&manifest);
+        let live = fs::read_link(machine.path("run/secrets")).unwrap();
+        assert_eq!(live, machine.path("run/secrets.d").join(number));
+    }
+    assert_eq!(statfs(&machine.path("run/secrets.d")).unwrap().filesystem_type(), TMPFS_MAGIC);
+    let mount_point = machine.path("run/secrets.d");
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mine: Vec<&str> = mounts.lines().filter(|line| line.contains(mount_point.to_str().unwrap())).collect();
+    assert_eq!(mine.len(), 1, "{mine:?}");
+    assert!(mine[0].contains("nosuid,nodev,noexec"), "{mine:?}");
+}
+
+#[test]
+fn runs_at_once_on_a_fresh_machine_mount_once() {
+    let Some(machine) = Machine::new("root::runs_at_once_mount_once") else { return };
+    let manifest = machine.manifest("", "{npmrc: {path: home/.npmrc}, all: {key: ''}}");
+    let start = || {
+        let mut command = machine.sandbox.command();
+        command.args(["install", manifest.to_str().unwrap()]).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let mut runs: Vec<_> = (0..12).map(|_| start()).collect();
+    assert!(runs.iter_mut().all(|run| run.wait().unwrap().success()));
+    assert_eq!(fs::read_link(machine.path("run/secrets")).unwrap(), machine.path("run/secrets.d/12"));
+    let mount_point = machine.path("run/secrets.d");
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert_eq!(mounts.lines().filter(|line| line.contains(mount_point.to_str().unwrap())).count(), 1);
+}
+
+#[test]
+fn directories_that_are_made_in_a_home_belong_to_its_user() {
+    let Some(machine) = Machine::new("root::directories_made_in_a_home") else { return };
+    fs::create_dir_all(machine.path("home")).unwrap();
+    chown(machine.path("home"), Some(USER), Some(USER)).unwrap();
+    let manifest = machine.manifest("", &format!("{{npmrc: {{uid: {USER}, path: home/.config/npm/npmrc}}}}"));
+    machine.sandbox.install(&manifest);
+    assert_eq!(access(machine.path("home/.config")), (USER, USER, 0o755));
+    assert_eq!(access(machine.path("home/.config/npm")), (USER, USER, 0o755));
+    assert_eq!(access(machine.path("home/.config/npm/npmrc")).0, USER);
+}
+
+#[test]
+fn root_follows_no_link_of_a_user_and_no_step_into_what_is_not_the_users() {
+    let Some(machine) = Machine::new("root::root_follows_no_link_of_a_user") else { return };
+    fs::create_dir_all(machine.path("home")).unwrap();
+    fs::create_dir_all(machine.path("etc")).unwrap();
+    fs::create_dir_all(machine.path("home/roots")).unwrap();
+    symlink(machine.path("etc"), machine.path("home/evil")).unwrap();
+    chown(machine.path("home"), Some(USER), Some(USER)).unwrap();
+    lchown(machine.path("home/evil"), Some(USER), Some(USER)).unwrap();
+    let manifest = machine.manifest(
+        "",
+        "{a: {key: npmrc, path: home/evil/passwd}, b: {key: npmrc, path: home/roots/x}, c: {key: npmrc, path: home/c}}",
+    );
+    let output = machine.run(&manifest);
+    assert_eq!(output.status.code(), Some(3));
+    insta::assert_snapshot!("root_refuses_a_users_link", machine.sandbox.tidy(&output.stderr));
+    assert_eq!(fs::read_dir(machine.path("etc")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(machine.path("home/roots")).unwrap().count(), 0);
+    assert!(machine.path("home/c").is_symlink());
+}
+
+#[test]
+fn an_unknown_owner_installs_nothing() {
+    let Some(machine) = Machine::new("root::an_unknown_owner") else { return };
+    let manifest = machine.manifest("", "{npmrc: {owner: nobdy}, all: {key: '', group: no-such-group}}");
+    let output = machine.run(&manifest);
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!("owner_is_unknown", machine.sandbox.tidy(&output.stderr));
+    assert!(!machine.path("run").exists());
+}
+
+#[test]
+fn another_user_is_told_to_use_root_or_user_mode() {
+    let Some(machine) = Machine::new("root::another_user_is_told") else { return };
+    // A copy that the other user can reach.
+    let program = machine.path("sops-install");
+    fs::copy(env!("CARGO_BIN_EXE_sops-install"), &program).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let manifest = machine.manifest("", "{npmrc: {}}");
+    let output = std::os::unix::process::CommandExt::uid(&mut Command::new(&program), USER)
+        .args(["install", manifest.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!("user_without_user_mode", machine.sandbox.tidy(&output.stderr));
+}
+
+#[test]
+fn a_sops_nix_manifest_is_taken_unchanged() {
+    let Some(machine) = Machine::new("root::a_sops_nix_manifest") else { return };
+    let text = fs::read_to_string(fixture("sops-nix/manifest.json")).unwrap();
+    let text = text
+        .replace("@here@", machine.path("").to_str().unwrap().trim_end_matches('/'))
+        .replace("@fixtures@", fixture("").to_str().unwrap().trim_end_matches('/'));
+    let manifest = machine.sandbox.write("manifest.json", text);
+    let said = machine.sandbox.install(&manifest);
+    for (name, expected) in [
+        ("db/password", "app.json/key:db%password"),
+        ("npmrc", "secrets.yaml/key:npmrc"),
+        ("service.env", "app.env/whole"),
+        ("settings.ini", "app.ini/whole"),
+        ("blob", "blob.bin/whole"),
+    ] {
+        let expected = fs::read(fixture("expected").join(expected)).unwrap();
+        assert_eq!(fs::read(machine.path("run/secrets").join(name)).unwrap(), expected, "{name}");
+    }
+    let rendered = fs::read_to_string(machine.path("run/secrets/rendered/app.conf")).unwrap();
+    assert_eq!(rendered, "password = p<a>s&s\ntoken = gho_Qx7vTHROWAWAY\n");
+    assert_eq!(access(machine.path("run/secrets.d/1/rendered/app.conf")), (1234, 0, 0o440));
+    assert_eq!(fs::read_link(machine.path("etc/app.conf")).unwrap(), machine.path("run/secrets/rendered/app.conf"));
+    insta::assert_snapshot!("sops_nix_manifest", machine.sandbox.tidy(said.as_bytes()));
+}
+
+/// Kills the program at its n-th system call of those that change anything, for every n, and looks at what is left.
+#[test]
+fn a_run_that_is_killed_anywhere_leaves_a_complete_generation() {
+    let Some(machine) = Machine::new("root::a_run_that_is_killed_anywhere") else { return };
+    if !has("strace") {
+        return skip("root::a_run_that_is_killed_anywhere", "strace");
+    }
+    let old = machine.manifest("", "{npmrc: {path: home/.npmrc}, github/oauth_token: {}}");
+    machine.sandbox.install(&old);
+    let manifest = machine.manifest(
+        "",
+        "{npmrc: {path: home/.npmrc}, github/oauth_token: {}, all: {key: ''}, b: {key: npmrc, path: home/b}}",
+    );
+    let calls =
+        "openat,mkdirat,write,fchown,fchmod,fchownat,symlinkat,renameat,renameat2,unlinkat,linkat,flock,mount,close";
+    let mut killed = 0;
+    for number in 1.. {
+        assert!(number < 2000, "the run never ends");
+        let inject = format!("inject={calls}:signal=KILL:when={number}");
+        let mut strace = Command::new("strace");
+        strace.args(["-qq", "-f", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e", &inject]);
+        strace.arg(env!("CARGO_BIN_EXE_sops-install")).arg("install").arg(&manifest).stderr(Stdio::null());
+        let finished = strace.status().unwrap().success();
+        let live = machine.path("run/secrets");
+        let names = || {
+            let mut names: Vec<_> =
+                fs::read_dir(&live).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names.join(" ")
+        };
+        let whole = ["github npmrc", "all b github npmrc"].contains(&names().as_str());
+        assert!(whole, "killed at {number}: {}", names());
+        assert_eq!(fs::read(machine.path("home/.npmrc")).unwrap(), fs::read(live.join("npmrc")).unwrap());
+        for name in names().split(' ').filter(|name| *name != "github") {
+            assert!(!fs::read(live.join(name)).unwrap().is_empty(), "killed at {number}: {name} is empty");
+        }
+        machine.sandbox.install(&old);
+        let debris: Vec<_> = ["run", "run/secrets.d", "home"]
+            .iter()
+            .flat_map(|directory| fs::read_dir(machine.path(directory)).unwrap())
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.starts_with(".") && name != ".npmrc")
+            .collect();
+        assert!(debris.iter().all(|name| name == ".b.sops-install"), "killed at {number}: {debris:?}");
+        assert_eq!(fs::read_dir(machine.path("run/secrets.d")).unwrap().count(), 1, "killed at {number}");
+        if finished {
+            break;
+        }
+        killed += 1;
+    }
+    assert!(killed > 50, "only {killed} places were tried");
+}
