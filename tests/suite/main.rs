@@ -5,6 +5,8 @@
 mod common;
 mod errors;
 mod install;
+mod module;
 mod once;
 mod reader;
+mod real_sops;
 mod root;
