@@ -2,6 +2,9 @@
 //!
 //! One binary holds all of it, so that it links once. Each module is one question.
 
+// A test that panics has failed, and says where.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod common;
 mod errors;
 mod install;

@@ -229,7 +229,7 @@ fn key_text(nodes: &Nodes<'_>, id: NodeId) -> Result<String> {
 
 /// Refuses keys that stand twice and merge keys without a map, as go-yaml does when it decodes a document.
 fn check_keys(nodes: &Nodes<'_>, entries: &[(NodeId, NodeId)]) -> Result<()> {
-    let mut seen = HashSet::new();
+    let mut seen = HashSet::with_capacity(entries.len());
     for &(key, value) in entries {
         let node = &nodes.list[key];
         let (text, is_alias) = match &node.content {

@@ -57,8 +57,14 @@ pub(super) fn line_comment(text: &[u8], from: usize, owner: usize) -> Option<(Co
     }
     let end = end_of_line(text, start);
     // An empty range of text: a line comment never moves the end of a block.
-    let comment =
-        Comment { kind: Kind::Line, owner, lines: vec![start + 1..end], found: 0..0, start, start_column: usize::MAX };
+    let comment = Comment {
+        kind: Kind::Line,
+        owner,
+        lines: std::iter::once(start + 1..end).collect(),
+        found: 0..0,
+        start,
+        start_column: usize::MAX,
+    };
     Some((comment, end))
 }
 
@@ -100,13 +106,12 @@ pub(super) fn own_line_comments(
         if closes_flow || is_break_or_end(text, here) {
             let below_token = foot_line == Some(run.start_line) && !place.follows_colon;
             let dedented = run.start_column.saturating_sub(1) < place.indent;
-            if closes_flow || !after_empty_line && first_gap && (below_token || dedented) {
-                if !run.lines.is_empty() {
-                    if dedented {
-                        run.owner = run.start;
-                    }
-                    comments.push(run.end_as(Kind::Foot, here));
+            let ends_foot = closes_flow || !after_empty_line && first_gap && (below_token || dedented);
+            if ends_foot && !run.lines.is_empty() {
+                if dedented {
+                    run.owner = run.start;
                 }
+                comments.push(run.end_as(Kind::Foot, here));
             }
             if !is_break(text, here) {
                 peek -= 1;

@@ -1,9 +1,11 @@
 //! The YAML store: what sops reads with go-yaml v3 and prints with it.
 
 mod build;
+mod collections;
 mod comments;
 mod layout;
 mod nodes;
+mod notation;
 mod print;
 mod resolve;
 mod scalar_style;
@@ -11,6 +13,9 @@ mod text;
 mod time;
 mod tokens;
 mod writer;
+
+#[cfg(test)]
+mod tests;
 
 pub use print::{print, print_node};
 

@@ -78,15 +78,15 @@ pub(super) struct Nodes<'a> {
     /// The prefixes that `%TAG` declares for this document.
     handles: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// The comments that the next event takes.
-    pending: Comments,
+    pub(super) pending: Comments,
     /// The comments in front of the `-` of an item that is itself a block collection.
-    stem: Lines,
+    pub(super) stem: Lines,
     in_stream: bool,
 }
 
 /// Where a node stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     /// In a flow collection.
     Flow,
     /// In a block collection.
@@ -97,13 +97,13 @@ enum Place {
 
 /// The tag and the anchor in front of a node.
 #[derive(Default)]
-struct Properties<'a> {
-    tag: Option<String>,
-    anchor: Option<Cow<'a, str>>,
-    line: u32,
+pub(super) struct Properties<'a> {
+    pub(super) tag: Option<String>,
+    pub(super) anchor: Option<Cow<'a, str>>,
+    pub(super) line: u32,
 }
 
-type Result<T> = std::result::Result<T, SyntaxError>;
+pub(super) type Result<T> = std::result::Result<T, SyntaxError>;
 
 impl<'a> Nodes<'a> {
     pub(super) fn new(text: &'a str) -> Self {
@@ -180,7 +180,7 @@ impl<'a> Nodes<'a> {
     }
 
     /// Reads one node with all that it holds.
-    fn node(&mut self, place: Place, depth: usize) -> Result<NodeId> {
+    pub(super) fn node(&mut self, place: Place, depth: usize) -> Result<NodeId> {
         let line = self.peek()?.line;
         if depth > DEPTH_LIMIT {
             return Err(too_deep(line));
@@ -264,201 +264,14 @@ impl<'a> Nodes<'a> {
     }
 
     /// A value that is not there: null.
-    fn empty_scalar(&mut self) -> Result<NodeId> {
+    pub(super) fn empty_scalar(&mut self) -> Result<NodeId> {
         let properties = Properties { line: self.peek()?.line, ..Properties::default() };
         let content = Content::Scalar { text: Text::Borrowed(""), plain: true };
         Ok(self.add(content, properties, Comments::default()))
     }
 
-    fn block_list(&mut self, properties: Properties<'a>, indented: bool, depth: usize) -> Result<NodeId> {
-        let mut comments = Comments::default();
-        if indented {
-            comments.head = std::mem::take(&mut self.stem);
-            self.skip();
-        }
-        let id = self.add(Content::List(Vec::new()), properties, comments);
-        loop {
-            match self.peek()?.kind {
-                TokenType::BlockEntry => {}
-                TokenType::BlockEnd if indented => {
-                    self.skip();
-                    return Ok(id);
-                }
-                _ if indented => return self.unexpected("a list item is missing its `-`"),
-                _ => return Ok(id),
-            }
-            let heads = self.pending.head.len();
-            self.skip();
-            self.split_stem(heads)?;
-            let item = match self.peek()?.kind {
-                TokenType::BlockEntry | TokenType::BlockEnd => self.empty_scalar()?,
-                TokenType::Key | TokenType::Value if !indented => self.empty_scalar()?,
-                _ => self.node(Place::Block, depth + 1)?,
-            };
-            if let Content::List(items) = &mut self.list[id].content {
-                items.push(item);
-            }
-        }
-    }
-
-    /// Sets comments in front of a `-` aside for the collection behind it, which go-yaml takes them to describe; its
-    /// first entry keeps only those that stand behind the `-`.
-    fn split_stem(&mut self, heads: usize) -> Result<()> {
-        if heads == 0 {
-            return Ok(());
-        }
-        if matches!(self.peek()?.kind, TokenType::BlockSequenceStart | TokenType::BlockMappingStart) {
-            let rest = self.pending.head.split_off(heads);
-            self.stem = std::mem::replace(&mut self.pending.head, rest);
-        }
-        Ok(())
-    }
-
-    fn block_map(&mut self, properties: Properties<'a>, depth: usize) -> Result<NodeId> {
-        let comments = Comments { head: std::mem::take(&mut self.stem), ..Comments::default() };
-        self.skip();
-        let id = self.add(Content::Map(Vec::new()), properties, comments);
-        let mut last_key = None;
-        loop {
-            match self.peek()?.kind {
-                TokenType::Key => {}
-                TokenType::BlockEnd => break,
-                _ => return self.unexpected("a key is missing here"),
-            }
-            self.skip();
-            let key = match self.peek()?.kind {
-                TokenType::Key | TokenType::Value | TokenType::BlockEnd => self.empty_scalar()?,
-                _ => self.node(Place::BlockEntry, depth + 1)?,
-            };
-            let foot = self.take_foot(key);
-            match last_key {
-                Some(last) if !foot.is_empty() => self.set_foot(last, foot),
-                _ => self.set_foot(key, foot),
-            }
-            last_key = Some(key);
-            let value = self.block_value(depth)?;
-            self.push_entry(id, key, value);
-        }
-        let comments = self.take_comments();
-        self.skip();
-        match last_key {
-            Some(last) if !comments.foot.is_empty() => {
-                self.set_foot(last, comments.foot);
-                self.end_comments(id, comments.line, Lines::new());
-            }
-            _ => self.end_comments(id, comments.line, comments.foot),
-        }
-        Ok(id)
-    }
-
-    fn block_value(&mut self, depth: usize) -> Result<NodeId> {
-        if !matches!(self.peek()?.kind, TokenType::Value) {
-            return self.empty_scalar();
-        }
-        self.skip();
-        match self.peek()?.kind {
-            TokenType::Key | TokenType::Value | TokenType::BlockEnd => self.empty_scalar(),
-            _ => self.node(Place::BlockEntry, depth + 1),
-        }
-    }
-
-    fn flow_list(&mut self, properties: Properties<'a>, depth: usize) -> Result<NodeId> {
-        let comments = self.take_comments();
-        let id = self.add(Content::List(Vec::new()), properties, comments);
-        self.skip();
-        let mut first = true;
-        loop {
-            if !first && !matches!(self.peek()?.kind, TokenType::FlowSequenceEnd) {
-                self.flow_comma("`,` or `]`")?;
-            }
-            first = false;
-            let item = match self.peek()?.kind {
-                TokenType::FlowSequenceEnd => break,
-                TokenType::Key => self.map_in_flow_list(depth)?,
-                _ => self.node(Place::Flow, depth + 1)?,
-            };
-            if let Content::List(items) = &mut self.list[id].content {
-                items.push(item);
-            }
-        }
-        self.end_flow(id)
-    }
-
-    /// The map of one entry that `[key: value]` holds.
-    fn map_in_flow_list(&mut self, depth: usize) -> Result<NodeId> {
-        let properties = Properties { line: self.peek()?.line, ..Properties::default() };
-        let id = self.add(Content::Map(Vec::new()), properties, Comments::default());
-        self.skip();
-        let key = match self.peek()?.kind {
-            TokenType::Value | TokenType::FlowEntry | TokenType::FlowSequenceEnd => {
-                return self.unexpected("a key is missing here");
-            }
-            _ => self.node(Place::Flow, depth + 2)?,
-        };
-        let value = self.flow_value(depth + 1)?;
-        self.push_entry(id, key, value);
-        self.peek()?;
-        Ok(id)
-    }
-
-    fn flow_map(&mut self, properties: Properties<'a>, depth: usize) -> Result<NodeId> {
-        let comments = self.take_comments();
-        let id = self.add(Content::Map(Vec::new()), properties, comments);
-        self.skip();
-        let mut first = true;
-        loop {
-            if !first && !matches!(self.peek()?.kind, TokenType::FlowMappingEnd) {
-                self.flow_comma("`,` or `}`")?;
-            }
-            first = false;
-            let (key, value) = match self.peek()?.kind {
-                TokenType::FlowMappingEnd => break,
-                TokenType::Key => {
-                    self.skip();
-                    let key = match self.peek()?.kind {
-                        TokenType::Value | TokenType::FlowEntry | TokenType::FlowMappingEnd => self.empty_scalar()?,
-                        _ => self.node(Place::Flow, depth + 1)?,
-                    };
-                    (key, self.flow_value(depth)?)
-                }
-                _ => {
-                    let key = self.node(Place::Flow, depth + 1)?;
-                    (key, self.empty_scalar()?)
-                }
-            };
-            self.push_entry(id, key, value);
-        }
-        self.end_flow(id)
-    }
-
-    fn flow_comma(&mut self, expected: &str) -> Result<()> {
-        if !matches!(self.peek()?.kind, TokenType::FlowEntry) {
-            return self.unexpected(&format!("{expected} is missing here"));
-        }
-        self.skip();
-        Ok(())
-    }
-
-    fn flow_value(&mut self, depth: usize) -> Result<NodeId> {
-        if !matches!(self.peek()?.kind, TokenType::Value) {
-            return self.empty_scalar();
-        }
-        self.skip();
-        match self.peek()?.kind {
-            TokenType::FlowEntry | TokenType::FlowSequenceEnd | TokenType::FlowMappingEnd => self.empty_scalar(),
-            _ => self.node(Place::Flow, depth + 1),
-        }
-    }
-
-    fn end_flow(&mut self, id: NodeId) -> Result<NodeId> {
-        let comments = self.take_comments();
-        self.skip();
-        self.end_comments(id, comments.line, comments.foot);
-        Ok(id)
-    }
-
     /// Adds an entry to a map. A foot comment of the value becomes one of the key, unless the key has one.
-    fn push_entry(&mut self, map: NodeId, key: NodeId, value: NodeId) {
+    pub(super) fn push_entry(&mut self, map: NodeId, key: NodeId, value: NodeId) {
         if self.list[key].comments.as_ref().is_none_or(|comments| comments.foot.is_empty()) {
             let foot = self.take_foot(value);
             self.set_foot(key, foot);
@@ -468,23 +281,23 @@ impl<'a> Nodes<'a> {
         }
     }
 
-    fn take_foot(&mut self, node: NodeId) -> Lines {
+    pub(super) fn take_foot(&mut self, node: NodeId) -> Lines {
         self.list[node].comments.as_mut().map(|comments| std::mem::take(&mut comments.foot)).unwrap_or_default()
     }
 
-    fn set_foot(&mut self, node: NodeId, foot: Lines) {
+    pub(super) fn set_foot(&mut self, node: NodeId, foot: Lines) {
         if !foot.is_empty() {
             self.list[node].comments.get_or_insert_default().foot = foot;
         }
     }
 
     /// The comments at the end of a collection replace those at its start, except for the head.
-    fn end_comments(&mut self, node: NodeId, line: Lines, foot: Lines) {
+    pub(super) fn end_comments(&mut self, node: NodeId, line: Lines, foot: Lines) {
         let head = self.list[node].comments.take().map(|comments| comments.head).unwrap_or_default();
         self.list[node].comments = Comments { head, line, foot }.boxed();
     }
 
-    fn add(&mut self, content: Content<'a>, properties: Properties<'a>, comments: Comments) -> NodeId {
+    pub(super) fn add(&mut self, content: Content<'a>, properties: Properties<'a>, comments: Comments) -> NodeId {
         let id = self.list.len();
         let Properties { tag, anchor, line } = properties;
         self.list.push(RawNode { content, tag, line, comments: comments.boxed() });
@@ -495,7 +308,7 @@ impl<'a> Nodes<'a> {
     }
 
     /// The current token. Comments that belong to it or to a token before it become pending.
-    fn peek(&mut self) -> Result<&Token<'a>> {
+    pub(super) fn peek(&mut self) -> Result<&Token<'a>> {
         let token = self.tokens.current()?;
         let (start, at_end) = (token.start, matches!(token.kind, TokenType::BlockEnd));
         while let Some(comment) = self.tokens.comments.front() {
@@ -514,16 +327,16 @@ impl<'a> Nodes<'a> {
         self.tokens.current()
     }
 
-    fn skip(&mut self) {
+    pub(super) fn skip(&mut self) {
         self.tokens.advance();
     }
 
-    fn take_comments(&mut self) -> Comments {
+    pub(super) fn take_comments(&mut self) -> Comments {
         self.stem.clear();
         std::mem::take(&mut self.pending)
     }
 
-    fn unexpected<T>(&mut self, why: &str) -> Result<T> {
+    pub(super) fn unexpected<T>(&mut self, why: &str) -> Result<T> {
         let line = self.peek()?.line;
         Err(SyntaxError::at(line, format!("is not valid YAML: {why}")))
     }

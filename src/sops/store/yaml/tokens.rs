@@ -2,6 +2,7 @@
 
 use super::super::SyntaxError;
 use super::comments::{self, Comment, Surroundings};
+use super::notation::Found;
 use super::text::{self, Cursor};
 use super::{DEPTH_LIMIT, at_line};
 use granit_parser::{ErrorKind, ScanError, Scanner, StrInput, TokenType};
@@ -51,6 +52,7 @@ enum LastKind {
     Item,
     Colon,
     Comma,
+    PlainScalar,
     Other,
 }
 
@@ -131,6 +133,15 @@ impl<'a> Tokens<'a> {
             self.push(virtual_token, start as isize, line);
         }
         self.comments.extend(found.comments);
+        let place = Found {
+            text: bytes,
+            start,
+            end,
+            line,
+            in_flow: self.flow_level > 0,
+            after_plain: self.last.kind == LastKind::PlainScalar,
+        };
+        let kind = place.as_yaml_1_1(kind)?;
         self.follow(&kind, start, end, previous);
         self.ended = !has_text;
         self.push(kind, start as isize, line);
@@ -228,7 +239,7 @@ impl<'a> Tokens<'a> {
             }
             TokenType::Scalar(..) if matches!(bytes.get(start), Some(b'"' | b'\'')) => (end, LastKind::Other),
             // go-yaml reads the white space after a plain scalar with it.
-            TokenType::Scalar(..) => (text::skip_white(bytes, end), LastKind::Other),
+            TokenType::Scalar(..) => (text::skip_white(bytes, end), LastKind::PlainScalar),
             kind if is_directive(kind) => (self.after_directive(end), LastKind::Outside),
             _ => (end, LastKind::Other),
         };
