@@ -1,6 +1,6 @@
 //! The manifest: what is to be installed. Two forms, one meaning.
 //!
-//! [`sops_nix`] reads the form that sops-nix's modules write, [`people`] the form for people. Both end in a
+//! `sops_nix.rs` reads the form that sops-nix's modules write, `people.rs` the form for people. Both end in a
 //! [`Manifest`], whose types cannot hold a wrong name, path or mode.
 
 mod form;

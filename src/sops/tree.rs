@@ -1,7 +1,7 @@
 //! The tree of a sops file: what every store reads into and prints from.
 //!
 //! The same types hold a file before and after decryption, as in sops itself: before, an encrypted leaf is a string
-//! of the form `ENC[…]`; after, it has its own type. Only [`crate::sops::open`] hands out a decrypted tree, and only
+//! of the form `ENC[…]`; after, it has its own type. Only [`crate::sops::EncryptedFile::open`] hands out a decrypted tree, and only
 //! after its MAC is verified.
 
 use crate::secret::SecretBytes;

@@ -16,7 +16,7 @@ pub fn print(map: &Map) -> Result<SecretBytes, PrintError> {
     Ok(printer.out)
 }
 
-/// Prints one value as `sops decrypt --extract` prints a part of a JSON file: like [`print`], but without the closing
+/// Prints one value as `sops decrypt --extract` prints a part of a JSON file: like [`print()`], but without the closing
 /// newline.
 ///
 /// # Errors
