@@ -7,7 +7,7 @@ use crate::sops::cipher::CipherError;
 use crate::sops::data_key::NoDataKey;
 use crate::sops::decrypt::Refused;
 use crate::sops::format::Format;
-use crate::sops::key::{KeyPath, NotFound, Unprintable};
+use crate::sops::key::{Finder, KeyPath, Miss, Unprintable};
 use crate::sops::metadata::{BadMetadata, Metadata};
 use crate::sops::store::SyntaxError;
 use crate::sops::{NotSops, VerifiedFile};
@@ -143,12 +143,18 @@ pub(super) fn refused(error: Refused, path: &Path) -> Error {
 }
 
 /// A key that leads nowhere.
-pub(super) fn not_found(error: NotFound, key: &KeyPath, file: &VerifiedFile, path: &Path) -> Error {
-    let in_later_document = file.documents().iter().skip(1).any(|document| key.find(document).is_ok());
-    let told = Error::new(format!("the key `{key}` is not in {}", path.display())).because_text(error.why);
-    match in_later_document {
+pub(super) fn not_found<'a>(
+    miss: &Miss<'a>,
+    key: &KeyPath,
+    finder: &Finder<'a>,
+    file: &VerifiedFile,
+    path: &Path,
+) -> Error {
+    let told = Error::new(format!("the key `{key}` is not in {}", path.display())).because_text(miss.why.as_str());
+    let mut later = file.documents().iter().skip(1);
+    match later.any(|document| Finder::new(document).find(key).is_ok()) {
         true => told.help("it stands in a later document of the file; only the first is searched, as in sops"),
-        false => told.help(error.help),
+        false => told.help(finder.help(key, miss)),
     }
 }
 

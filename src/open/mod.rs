@@ -6,9 +6,11 @@ mod explain;
 use crate::error::Error;
 use crate::identity::Identities;
 use crate::manifest::KeyRequest;
+use crate::manifest::name::Name;
 use crate::plan::{Plan, SopsFile};
 use crate::secret::SecretBytes;
 use crate::sops::data_key::{self, Keyring};
+use crate::sops::key::Finder;
 use crate::sops::tree::Map;
 use crate::sops::{EncryptedFile, VerifiedFile};
 use std::collections::BTreeMap;
@@ -26,7 +28,6 @@ pub struct Contents {
 }
 
 /// What one file gave: for each of its secrets the position in the plan and the bytes.
-#[derive(Default)]
 struct Opened {
     secrets: Vec<(usize, SecretBytes)>,
     notices: Vec<String>,
@@ -85,17 +86,23 @@ pub fn open(plan: &Plan<'_>, means: &Means<'_>) -> Result<Contents, Vec<Error>> 
 fn open_file(plan: &Plan<'_>, file: &SopsFile<'_>, means: &Means<'_>) -> Result<Opened, Vec<Error>> {
     let fail = |error: Error| vec![error.within(file.path.display()).note(explain::needed_by(plan, file))];
     let verified = verify(file, means).map_err(fail)?;
-    // Many secrets may be the whole file; it is printed once.
-    let mut whole = None;
-    let (mut opened, mut errors) = (Opened::default(), Vec::new());
+    let empty = Map::default();
+    let mut taking = Taking {
+        path: file.path,
+        finder: Finder::new(verified.documents().first().unwrap_or(&empty)),
+        file: &verified,
+        whole: None,
+        notices: Vec::new(),
+    };
+    let (mut secrets, mut errors) = (Vec::new(), Vec::new());
     for position in &file.secrets {
         let Some(secret) = plan.secrets.get(*position) else { continue };
-        match extract(&verified, secret.key, &mut whole, &mut opened.notices, secret.name.as_str(), file.path) {
-            Ok(bytes) => opened.secrets.push((*position, bytes)),
+        match taking.take(secret.key, secret.name) {
+            Ok(bytes) => secrets.push((*position, bytes)),
             Err(error) => errors.push(error.within(format_args!("secret `{}`", secret.name))),
         }
     }
-    if errors.is_empty() { Ok(opened) } else { Err(errors) }
+    if errors.is_empty() { Ok(Opened { secrets, notices: taking.notices }) } else { Err(errors) }
 }
 
 fn verify(file: &SopsFile<'_>, means: &Means<'_>) -> Result<VerifiedFile, Error> {
@@ -109,41 +116,46 @@ fn verify(file: &SopsFile<'_>, means: &Means<'_>) -> Result<VerifiedFile, Error>
     encrypted.open(&key).map_err(|error| explain::refused(error, file.path))
 }
 
-fn extract(
-    file: &VerifiedFile,
-    key: &KeyRequest,
-    whole: &mut Option<SecretBytes>,
-    notices: &mut Vec<String>,
-    name: &str,
-    path: &Path,
-) -> Result<SecretBytes, Error> {
-    let mut all = || match &*whole {
-        Some(bytes) => Ok(bytes.clone()),
-        None => {
-            let bytes = file.whole().map_err(|why| explain::unprintable(None, why, path))?;
-            *whole = Some(bytes.clone());
-            Ok(bytes)
-        }
-    };
-    let (key, or_whole) = match key {
-        KeyRequest::Whole => return all(),
-        KeyRequest::Key(key) => (key, false),
-        KeyRequest::KeyOrWhole(key) => (key, true),
-    };
-    let empty = Map::default();
-    match key.find(file.documents().first().unwrap_or(&empty)) {
-        Ok(node) => file.extract(node).map_err(|why| explain::unprintable(Some(key), why, path)),
-        Err(_) if or_whole => {
-            // sops-nix's modules write the secret's name as key where the user gave none.
-            if key.to_string() != name {
-                notices.push(format!(
-                    "secret `{name}`: {} has no key `{key}`, so the whole file is installed, as sops-nix does; \
-                     set `key` to \"\" to say that this is meant",
-                    path.display()
-                ));
+/// Takes secrets out of one file.
+struct Taking<'a> {
+    path: &'a Path,
+    file: &'a VerifiedFile,
+    finder: Finder<'a>,
+    /// The whole file as it is printed. Many secrets may be that; it is printed once.
+    whole: Option<SecretBytes>,
+    notices: Vec<String>,
+}
+
+impl Taking<'_> {
+    fn take(&mut self, key: &KeyRequest, name: &Name) -> Result<SecretBytes, Error> {
+        let (key, or_whole) = match key {
+            KeyRequest::Whole => return self.whole(),
+            KeyRequest::Key(key) => (key, false),
+            KeyRequest::KeyOrWhole(key) => (key, true),
+        };
+        match self.finder.find(key) {
+            Ok(node) => self.file.extract(node).map_err(|why| explain::unprintable(Some(key), why, self.path)),
+            Err(_) if or_whole => {
+                // sops-nix's modules write the secret's name as key where the user gave none.
+                if key.to_string() != name.as_str() {
+                    self.notices.push(format!(
+                        "secret `{name}`: {} has no key `{key}`, so the whole file is installed, as sops-nix does; \
+                         set `key` to \"\" to say that this is meant",
+                        self.path.display()
+                    ));
+                }
+                self.whole()
             }
-            all()
+            Err(miss) => Err(explain::not_found(&miss, key, &self.finder, self.file, self.path)),
         }
-        Err(not_found) => Err(explain::not_found(not_found, key, file, path)),
+    }
+
+    fn whole(&mut self) -> Result<SecretBytes, Error> {
+        if let Some(bytes) = &self.whole {
+            return Ok(bytes.clone());
+        }
+        let bytes = self.file.whole().map_err(|why| explain::unprintable(None, why, self.path))?;
+        self.whole = Some(bytes.clone());
+        Ok(bytes)
     }
 }

@@ -3,7 +3,7 @@
 use crate::common::{data_key, encrypted, fixture, open, openable};
 use sops_install::sops::EncryptedFile;
 use sops_install::sops::format::Format;
-use sops_install::sops::key::KeyPath;
+use sops_install::sops::key::{Finder, KeyPath};
 use sops_install::sops::tree::{Node, Scalar};
 use std::fs;
 use std::path::Path;
@@ -38,8 +38,9 @@ fn a_key_is_what_sops_extract_prints() {
             let entry_name = entry.file_name().into_string().unwrap();
             let Some(key) = entry_name.strip_prefix("key:") else { continue };
             let (key, mut expected) = (key.replace('%', "/"), fs::read(entry.path()).unwrap());
-            let node =
-                KeyPath::new(&key).find(&file.documents()[0]).unwrap_or_else(|why| panic!("{name} {key}: {why:?}"));
+            let finder = Finder::new(&file.documents()[0]);
+            let found = finder.find(&KeyPath::new(&key));
+            let node = found.unwrap_or_else(|miss| panic!("{name} {key}: {}", miss.why));
             match node {
                 Node::Scalar(Scalar::Null) => {
                     assert!(file.extract(node).is_err(), "{name} {key}: null has no text");
@@ -64,7 +65,8 @@ fn an_independent_reader_finds_the_same_in_an_ini_file() {
     let file = open(&fs::read(encrypted("app.ini")).unwrap(), Format::Ini).unwrap();
     let other = ini::Ini::load_from_file(fixture("expected/app.ini/whole")).unwrap();
     for (section, key) in [("database", "user"), ("database", "password"), ("mail", "port")] {
-        let node = KeyPath::new(&format!("{section}/{key}")).find(&file.documents()[0]).unwrap();
+        let finder = Finder::new(&file.documents()[0]);
+        let Ok(node) = finder.find(&KeyPath::new(&format!("{section}/{key}"))) else { panic!("{section}/{key}") };
         let text = file.extract(node).unwrap();
         assert_eq!(text.expose_text(), other.get_from(Some(section), key), "{section}/{key}");
     }

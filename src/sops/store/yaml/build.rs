@@ -35,6 +35,7 @@ impl<'a> Builder<'a> {
     pub(super) fn document(&mut self, nodes: &Nodes<'_>, document: &Document) -> Result<Map> {
         let mut map = Map::default();
         let root = &nodes.list[document.root];
+        self.map_comments(&document.head, false, &mut map);
         match &root.content {
             Content::Map(_) => self.map(nodes, document.root, false, 0, &mut map)?,
             Content::Scalar { text, plain } if is_null(text.as_str(), *plain, root.tag.as_deref()) => {
@@ -229,23 +230,27 @@ fn key_text(nodes: &Nodes<'_>, id: NodeId) -> Result<String> {
 
 /// Refuses keys that stand twice and merge keys without a map, as go-yaml does when it decodes a document.
 fn check_keys(nodes: &Nodes<'_>, entries: &[(NodeId, NodeId)]) -> Result<()> {
-    let mut seen = HashSet::with_capacity(entries.len());
-    for &(key, value) in entries {
-        let node = &nodes.list[key];
-        let (text, is_alias) = match &node.content {
-            Content::Scalar { text, .. } => (text.as_str(), false),
-            Content::Alias { name, .. } => (name.as_ref(), true),
-            _ => continue,
+    let mut seen = HashSet::new();
+    if entries.len() > FEW {
+        seen.reserve(entries.len());
+    }
+    for (position, &(key, value)) in entries.iter().enumerate() {
+        let Some(name) = key_source(nodes, key) else { continue };
+        let stands_above = if entries.len() > FEW {
+            !seen.insert(name)
+        } else {
+            entries[..position].iter().any(|&(above, _)| key_source(nodes, above) == Some(name))
         };
-        if !seen.insert((text, is_alias)) {
+        let node = &nodes.list[key];
+        if stands_above {
             return Err(SyntaxError::at(node.line, "has a key that already stands in the same map"));
         }
-        let plain = matches!(node.content, Content::Scalar { plain: true, .. });
-        let merges = match node.tag.as_deref() {
-            None | Some("!") => plain,
-            tag => tag == Some("!!merge"),
+        let merges = match (&node.content, node.tag.as_deref()) {
+            (Content::Scalar { text, plain }, None | Some("!")) => *plain && text.as_str() == "<<",
+            (Content::Scalar { text, .. }, Some("!!merge")) => text.as_str() == "<<",
+            _ => false,
         };
-        if text == "<<" && !is_alias && merges && !can_merge(nodes, value) {
+        if merges && !can_merge(nodes, value) {
             return Err(SyntaxError::at(
                 node.line,
                 "has a merge key `<<` whose value is neither a map nor a list of maps",
@@ -253,6 +258,18 @@ fn check_keys(nodes: &Nodes<'_>, entries: &[(NodeId, NodeId)]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Up to this many keys are compared one by one, which is faster than a set.
+const FEW: usize = 8;
+
+/// How a key is written, and whether it is an alias. go-yaml compares keys by that.
+fn key_source<'n>(nodes: &'n Nodes<'_>, key: NodeId) -> Option<(&'n str, bool)> {
+    match &nodes.list[key].content {
+        Content::Scalar { text, .. } => Some((text.as_str(), false)),
+        Content::Alias { name, .. } => Some((name.as_ref(), true)),
+        _ => None,
+    }
 }
 
 fn can_merge(nodes: &Nodes<'_>, id: NodeId) -> bool {

@@ -27,6 +27,8 @@ pub(super) struct Comment {
     pub(super) owner: usize,
     /// One range for each line, without its `#`.
     pub(super) lines: Vec<Range<usize>>,
+    /// How many of the lines stand above the last empty line.
+    pub(super) above_gap: usize,
     /// The range of text in which they were found, for [`closing_position`].
     found: Range<usize>,
     start: usize,
@@ -61,6 +63,7 @@ pub(super) fn line_comment(text: &[u8], from: usize, owner: usize) -> Option<(Co
         kind: Kind::Line,
         owner,
         lines: std::iter::once(start + 1..end).collect(),
+        above_gap: 0,
         found: 0..0,
         start,
         start_column: usize::MAX,
@@ -84,6 +87,7 @@ pub(super) fn own_line_comments(
         start_line: 0,
         start_column: 0,
         lines: Vec::new(),
+        above_gap: 0,
     };
     // Lines are counted from the one of the first `#`.
     let foot_line = match (place.on_first_line, newlines) {
@@ -112,6 +116,8 @@ pub(super) fn own_line_comments(
                     run.owner = run.start;
                 }
                 comments.push(run.end_as(Kind::Foot, here));
+            } else if !ends_foot && !after_empty_line && here < text.len() {
+                run.above_gap = run.lines.len();
             }
             if !is_break(text, here) {
                 peek -= 1;
@@ -172,6 +178,7 @@ struct Run {
     start_line: isize,
     start_column: usize,
     lines: Vec<Range<usize>>,
+    above_gap: usize,
 }
 
 impl Run {
@@ -181,6 +188,7 @@ impl Run {
             kind,
             owner: self.owner,
             lines: std::mem::take(&mut self.lines),
+            above_gap: std::mem::take(&mut self.above_gap),
             found: self.found_from..end,
             start: self.start,
             start_column: self.start_column,

@@ -18,6 +18,7 @@ mod writer;
 mod tests;
 
 pub use print::{print, print_node};
+pub use scalar_style::scalar_text;
 
 use super::SyntaxError;
 use crate::sops::tree::Map;

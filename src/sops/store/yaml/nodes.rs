@@ -63,8 +63,9 @@ impl Comments {
     }
 }
 
-/// A document: its node and the comments at its end.
+/// A document: its node and the comments around it.
 pub(super) struct Document {
+    pub(super) head: Lines,
     pub(super) root: NodeId,
     pub(super) foot: Lines,
 }
@@ -82,6 +83,8 @@ pub(super) struct Nodes<'a> {
     /// The comments in front of the `-` of an item that is itself a block collection.
     pub(super) stem: Lines,
     in_stream: bool,
+    /// How many of the pending head comments stand above the last empty line. Of use at the start of the text only.
+    above_gap: usize,
 }
 
 /// Where a node stands.
@@ -115,6 +118,7 @@ impl<'a> Nodes<'a> {
             pending: Comments::default(),
             stem: Lines::new(),
             in_stream: false,
+            above_gap: 0,
         }
     }
 
@@ -127,13 +131,19 @@ impl<'a> Nodes<'a> {
         while !first && matches!(self.peek()?.kind, TokenType::DocumentEnd) {
             self.skip();
         }
+        let mut head = Lines::new();
         let root = match self.peek()?.kind {
             TokenType::StreamEnd => return Ok(None),
             TokenType::VersionDirective(..)
             | TokenType::TagDirective(..)
             | TokenType::ReservedDirective(..)
             | TokenType::DocumentStart => self.explicit_document()?,
-            _ if first => self.node(Place::Block, 0)?,
+            _ if first => {
+                // What stands above the last empty line describes the file, and the rest its first entry.
+                let rest = self.pending.head.split_off(self.above_gap);
+                head = std::mem::replace(&mut self.pending.head, rest);
+                self.node(Place::Block, 0)?
+            }
             _ => return self.unexpected("`---` is missing before this document"),
         };
         if matches!(self.peek()?.kind, TokenType::DocumentEnd) {
@@ -142,7 +152,7 @@ impl<'a> Nodes<'a> {
         self.handles.clear();
         let comments = self.take_comments();
         let foot = if comments.foot.is_empty() { comments.head } else { comments.foot };
-        Ok(Some(Document { root, foot }))
+        Ok(Some(Document { head, root, foot }))
     }
 
     fn explicit_document(&mut self) -> Result<NodeId> {
@@ -318,7 +328,12 @@ impl<'a> Nodes<'a> {
             }
             if let Some(comment) = self.tokens.comments.pop_front() {
                 match comment.kind {
-                    CommentKind::Head => self.pending.head.extend(comment.lines),
+                    CommentKind::Head => {
+                        if comment.above_gap > 0 {
+                            self.above_gap = self.pending.head.len() + comment.above_gap;
+                        }
+                        self.pending.head.extend(comment.lines);
+                    }
                     CommentKind::Line => self.pending.line.extend(comment.lines),
                     CommentKind::Foot => self.pending.foot.extend(comment.lines),
                 }

@@ -4,6 +4,7 @@ use super::super::go_number;
 use super::resolve::{Guess, guess, to_base64};
 use super::text::separator_length;
 use super::writer::is_printable;
+use crate::secret::SecretBytes;
 use crate::sops::tree::Scalar;
 use zeroize::Zeroizing;
 
@@ -29,31 +30,32 @@ pub(super) struct Shape<'a> {
 /// Text of the tree, or text made for printing.
 pub(super) enum ScalarText<'a> {
     Borrowed(&'a str),
-    Owned(Zeroizing<String>),
+    Base64(Zeroizing<String>),
+    Secret(SecretBytes),
 }
 
 impl ScalarText<'_> {
     pub(super) fn as_str(&self) -> &str {
         match self {
             ScalarText::Borrowed(text) => text,
-            ScalarText::Owned(text) => text,
+            ScalarText::Base64(text) => text,
+            ScalarText::Secret(text) => text.expose_text().unwrap_or_default(),
         }
     }
 }
 
-/// The text of a number, a boolean, a time or null, as YAML shows it; `None` for a string.
-pub(super) fn plain_text(scalar: &Scalar) -> Option<Zeroizing<String>> {
-    let text = match scalar {
-        Scalar::Str(_) => return None,
-        Scalar::Null => "null".to_owned(),
-        Scalar::Int(value) => value.to_string(),
-        Scalar::Bool(value) => value.to_string(),
-        Scalar::Time(time) => return Some(time.clone()),
-        Scalar::Float(value) if value.is_nan() => ".nan".to_owned(),
-        Scalar::Float(value) if value.is_infinite() => if **value > 0.0 { ".inf" } else { "-.inf" }.to_owned(),
-        Scalar::Float(value) => go_number::general(**value),
-    };
-    Some(Zeroizing::new(text))
+/// The text of a leaf without any notation: a string as it is, everything else as YAML prints it (`null`, `1e+06`).
+pub fn scalar_text(scalar: &Scalar) -> SecretBytes {
+    match scalar {
+        Scalar::Str(text) => text.clone(),
+        Scalar::Time(time) => time.as_str().into(),
+        Scalar::Null => "null".into(),
+        Scalar::Int(value) => value.to_string().into(),
+        Scalar::Bool(value) => value.to_string().into(),
+        Scalar::Float(value) if value.is_nan() => ".nan".into(),
+        Scalar::Float(value) if value.is_infinite() => if **value > 0.0 { ".inf" } else { "-.inf" }.into(),
+        Scalar::Float(value) => go_number::general(**value).into(),
+    }
 }
 
 /// How `scalar` is written.
@@ -67,7 +69,7 @@ pub(super) fn shape(scalar: &Scalar) -> Result<Shape<'_>, Unprintable> {
             None => Ok(binary(bytes.expose())),
         },
         scalar => Ok(Shape {
-            text: ScalarText::Owned(plain_text(scalar).unwrap_or_default()),
+            text: ScalarText::Secret(scalar_text(scalar)),
             style: Style::Plain,
             tag: None,
             multiline: false,
@@ -109,7 +111,7 @@ fn binary(bytes: &[u8]) -> Shape<'static> {
     let text = to_base64(bytes);
     let multiline = text.contains('\n');
     let style = if multiline { Style::Literal } else { Style::Plain };
-    Shape { text: ScalarText::Owned(text), style, tag: Some("!!binary"), multiline }
+    Shape { text: ScalarText::Base64(text), style, tag: Some("!!binary"), multiline }
 }
 
 /// Whether YAML, of today or of version 1.1, would take the bare text for something other than a string.

@@ -26,6 +26,8 @@ pub(super) struct Tokens<'a> {
     /// Tokens that are ready, and how many of them have text of their own.
     ready: VecDeque<Token<'a>>,
     ready_with_text: usize,
+    /// The tokens without text in front of the next one with text; kept for its memory.
+    before: Vec<TokenType<'a>>,
     /// Comments whose token has not been reached yet.
     pub(super) comments: VecDeque<Comment>,
     /// The columns of the open block collections.
@@ -69,6 +71,7 @@ impl<'a> Tokens<'a> {
             cursor: Cursor::new(text.as_bytes()),
             ready: VecDeque::new(),
             ready_with_text: 0,
+            before: Vec::new(),
             comments: VecDeque::new(),
             indents: Vec::new(),
             flow_level: 0,
@@ -100,7 +103,7 @@ impl<'a> Tokens<'a> {
 
     /// Reads on up to and including the next token that has text of its own.
     fn scan(&mut self) -> Result<(), SyntaxError> {
-        let mut before = Vec::new();
+        let mut before = std::mem::take(&mut self.before);
         let (kind, end, has_text) = loop {
             let token = match self.scanner.next() {
                 Some(token) => token.map_err(|error| self.error(&error))?,
@@ -126,12 +129,13 @@ impl<'a> Tokens<'a> {
         let start = text::skip_white(bytes, found.end);
         let (line, column) = self.cursor.seek(start);
         let previous = self.close_blocks(&mut before, &found, &kind, start, line, column);
-        for virtual_token in before {
+        for virtual_token in before.drain(..) {
             if matches!(virtual_token, TokenType::BlockMappingStart | TokenType::BlockSequenceStart) {
                 self.indents.push(column);
             }
             self.push(virtual_token, start as isize, line);
         }
+        self.before = before;
         self.comments.extend(found.comments);
         let place = Found {
             text: bytes,

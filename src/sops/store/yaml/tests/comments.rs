@@ -53,6 +53,12 @@ fn comments_above_an_empty_document_are_lost_where_others_follow() {
     assert_eq!(shown("# a\n---\n# b\n"), "{# b}");
 }
 
+/// A line comment that finds no value is one of the whole map, and so stands between the two.
+#[test]
+fn comments_above_the_first_empty_line_are_those_of_the_file() {
+    assert_eq!(shown("# a\n\n# b\nc: &d # e\n"), "{# a, # e, # b, c: null}");
+}
+
 #[test]
 fn comments_around_the_dash_of_a_collection() {
     assert_eq!(shown("a:\n# b\n- # c\n  d: 1\n"), "{a: [# b, {# c, d: int 1}]}");

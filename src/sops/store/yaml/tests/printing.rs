@@ -1,4 +1,4 @@
-use super::super::{print, print_node};
+use super::super::{print, print_node, scalar_text};
 use super::{printed, read};
 use crate::secret::SecretBytes;
 use crate::sops::tree::{Comment, Entry, List, ListItem, Map, MapItem, Node, Scalar};
@@ -181,4 +181,15 @@ fn a_tree_that_is_too_deep_is_an_error() {
         node = Node::List(List(vec![ListItem::Value(node)]));
     }
     assert!(print_node(&node).is_err_and(|error| error.why.contains("levels deep")));
+}
+
+#[test]
+fn the_text_of_a_leaf_has_no_notation() {
+    let text = |scalar: Scalar| scalar_text(&scalar).expose_text().unwrap().to_owned();
+    assert_eq!(text(Scalar::Str("'a".into())), "'a");
+    assert_eq!(text(Scalar::Int(5.into())), "5");
+    assert_eq!(text(Scalar::Float(1e21.into())), "1e+21");
+    assert_eq!(text(Scalar::Float(f64::NEG_INFINITY.into())), "-.inf");
+    assert_eq!(text(Scalar::Bool(true.into())), "true");
+    assert_eq!(text(Scalar::Null), "null");
 }

@@ -1,0 +1,278 @@
+//! Finds the value that a key names, and says what was probably meant where there is none.
+
+use super::{KeyPath, escaped};
+use crate::error::nearest;
+use crate::sops::tree::{List, Map, Node};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
+
+/// Finds values in one document. It remembers where the keys of large maps stand, so that finding all of them takes
+/// time in proportion to their number.
+pub struct Finder<'a> {
+    document: &'a Map,
+    maps: RefCell<HashMap<*const Map, HashMap<&'a str, &'a Node>>>,
+    lists: RefCell<HashMap<*const List, Vec<&'a Node>>>,
+    paths: OnceCell<Vec<String>>,
+    /// For how many more keys suggestions are made. It bounds the time that a file of another make costs.
+    suggestions: Cell<usize>,
+}
+
+/// Where a key that leads nowhere led furthest.
+pub struct Miss<'a> {
+    /// How far the key led and why not further, as a sentence.
+    pub why: String,
+    depth: usize,
+    end: End<'a>,
+}
+
+/// What stands at the point where a key ends.
+enum End<'a> {
+    Map(&'a Map),
+    List,
+    Value,
+}
+
+impl<'a> Finder<'a> {
+    /// A finder for `document`.
+    pub fn new(document: &'a Map) -> Self {
+        Self {
+            document,
+            maps: RefCell::default(),
+            lists: RefCell::default(),
+            paths: OnceCell::new(),
+            suggestions: Cell::new(20),
+        }
+    }
+
+    /// Finds the value. In a map, a key that is the same as the rest of the path, slashes included, wins over a shorter
+    /// one; in a list, a part is a position, counted from 0.
+    pub fn find(&self, key: &KeyPath) -> Result<&'a Node, Miss<'a>> {
+        let mut deepest = None;
+        self.in_map(self.document, key.parts(), 0, &mut deepest).ok_or_else(|| {
+            deepest.unwrap_or(Miss { why: "it is empty".to_owned(), depth: 0, end: End::Map(self.document) })
+        })
+    }
+
+    /// What to try instead: the keys that were probably meant, or those that exist where the key ended.
+    pub fn help(&self, key: &KeyPath, miss: &Miss<'a>) -> String {
+        let text = key.to_string();
+        let mut meant: Vec<&str> = Vec::new();
+        if let Some(left) = self.suggestions.get().checked_sub(1) {
+            self.suggestions.set(left);
+            let paths = self.paths.get_or_init(|| paths(self.document));
+            while meant.len() < 3
+                && let Some(path) =
+                    nearest(&text, paths.iter().map(String::as_str).filter(|path| !meant.contains(path)))
+            {
+                meant.push(path);
+            }
+        }
+        match (meant.as_slice(), &miss.end) {
+            ([], End::Value) => {
+                let path = key.parts().get(..miss.depth).unwrap_or_default();
+                let path: Vec<String> = path.iter().map(|part| escaped(part)).collect();
+                format!("the key `{}` is the whole value", path.join("/"))
+            }
+            ([], End::Map(map)) if map.entries().next().is_some() => format!("the keys there are {}", listed(map)),
+            ([], _) => "there is no key to choose from".to_owned(),
+            (meant, _) => format!("did you mean {}?", quoted(meant.iter().copied(), " or ")),
+        }
+    }
+
+    fn in_map(&self, map: &'a Map, parts: &[String], depth: usize, deepest: &mut Option<Miss<'a>>) -> Option<&'a Node> {
+        let rest = parts.get(depth..).unwrap_or_default();
+        for length in (1..=rest.len()).rev() {
+            let (key, _) = rest.split_at(length);
+            let entry = self.entry(map, &key.join("/"));
+            if let Some(found) = entry.and_then(|node| self.in_node(node, parts, depth + length, deepest)) {
+                return Some(found);
+            }
+        }
+        let missing = rest.first().map(String::as_str).unwrap_or_default();
+        miss(deepest, parts, depth, End::Map(map), |here| format!("{here} holds no key `{missing}`"));
+        None
+    }
+
+    fn in_node(
+        &self,
+        node: &'a Node,
+        parts: &[String],
+        depth: usize,
+        deepest: &mut Option<Miss<'a>>,
+    ) -> Option<&'a Node> {
+        let Some(part) = parts.get(depth) else { return Some(node) };
+        match node {
+            Node::Map(map) => self.in_map(map, parts, depth, deepest),
+            Node::List(list) => {
+                // Only the plain form of a number is a position: `01` is a slip.
+                let position = part.parse().ok().filter(|position: &usize| position.to_string() == *part);
+                if let Some(node) = position.and_then(|position| self.item(list, position)) {
+                    return self.in_node(node, parts, depth + 1, deepest);
+                }
+                miss(deepest, parts, depth, End::List, |here| match list.values().count() {
+                    0 => format!("{here} is an empty list"),
+                    1 => format!("{here} is a list whose only position is 0, and has no `{part}`"),
+                    count => format!("{here} is a list with the positions 0 to {}, and has no `{part}`", count - 1),
+                });
+                None
+            }
+            Node::Scalar(_) => {
+                let why = |here| format!("{here} is a value and holds no key `{part}`");
+                miss(deepest, parts, depth, End::Value, why);
+                None
+            }
+        }
+    }
+
+    /// The value of `key`; the first where it stands twice, as in sops.
+    fn entry(&self, map: &'a Map, key: &str) -> Option<&'a Node> {
+        const SMALL: usize = 16;
+        if map.0.len() <= SMALL {
+            return map.get(key);
+        }
+        let mut maps = self.maps.borrow_mut();
+        let index = maps.entry(map).or_insert_with(|| {
+            // From the end, so that the first one stays.
+            let entries: Vec<_> = map.entries().collect();
+            entries.into_iter().rev().map(|entry| (entry.key.as_str(), &entry.value)).collect()
+        });
+        index.get(key).copied()
+    }
+
+    fn item(&self, list: &'a List, position: usize) -> Option<&'a Node> {
+        let mut lists = self.lists.borrow_mut();
+        lists.entry(list).or_insert_with(|| list.values().collect()).get(position).copied()
+    }
+}
+
+/// Keeps the reason that stands deepest in the tree: it says most about what the user meant.
+fn miss<'a>(
+    deepest: &mut Option<Miss<'a>>,
+    parts: &[String],
+    depth: usize,
+    end: End<'a>,
+    why: impl FnOnce(String) -> String,
+) {
+    if deepest.as_ref().is_none_or(|deepest| depth > deepest.depth) {
+        let here = match depth {
+            0 => "the file".to_owned(),
+            _ => format!("`{}`", parts.get(..depth).unwrap_or_default().join("/")),
+        };
+        *deepest = Some(Miss { why: why(here), depth, end });
+    }
+}
+
+/// The paths of all keys of a document, written so that [`KeyPath::new`] reads them back. There is a limit to how many
+/// are looked at: they serve for suggestions only.
+fn paths(document: &Map) -> Vec<String> {
+    const MOST: usize = 10_000;
+    fn below<'a>(node: &'a Node, above: &str, next: &mut Vec<(String, &'a Node)>) {
+        match node {
+            Node::Map(map) => {
+                next.extend(map.entries().map(|entry| (above.to_owned() + &escaped(&entry.key), &entry.value)))
+            }
+            Node::List(list) => {
+                next.extend(list.values().enumerate().map(|(position, value)| (format!("{above}{position}"), value)));
+            }
+            Node::Scalar(_) => {}
+        }
+    }
+    let mut level: Vec<(String, &Node)> = document.entries().map(|entry| (escaped(&entry.key), &entry.value)).collect();
+    let mut paths = Vec::new();
+    while !level.is_empty() && paths.len() < MOST {
+        let mut next = Vec::new();
+        for (path, node) in level.into_iter().take(MOST - paths.len()) {
+            below(node, &format!("{path}/"), &mut next);
+            paths.push(path);
+        }
+        level = next;
+    }
+    paths
+}
+
+fn quoted<'a>(keys: impl Iterator<Item = &'a str>, separator: &str) -> String {
+    keys.map(|key| format!("`{key}`")).collect::<Vec<_>>().join(separator)
+}
+
+fn listed(map: &Map) -> String {
+    const SHOWN: usize = 12;
+    let count = map.entries().count();
+    let more = if count > SHOWN { format!(" and {} more", count - SHOWN) } else { String::new() };
+    quoted(map.entries().take(SHOWN).map(|entry| entry.key.as_str()), ", ") + &more
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sops::tree::{Entry, List, ListItem, MapItem, Scalar};
+
+    fn text(text: &str) -> Node {
+        Node::Scalar(Scalar::Str(text.into()))
+    }
+
+    fn map(entries: Vec<(&str, Node)>) -> Map {
+        let entry = |(key, value): (&str, Node)| MapItem::Entry(Entry { key: key.into(), value, line: 0 });
+        Map(entries.into_iter().map(entry).collect())
+    }
+
+    fn example() -> Map {
+        let server = |name| ListItem::Value(Node::Map(map(vec![("password", text(name))])));
+        map(vec![
+            ("github", Node::Map(map(vec![("oauth_token", text("nested"))]))),
+            ("a/b", text("exact")),
+            ("a", Node::Map(map(vec![("b", text("split")), ("c/d", text("inner"))]))),
+            ("servers", Node::List(List(vec![server("first"), server("second")]))),
+            ("empty", Node::List(List(Vec::new()))),
+        ])
+    }
+
+    fn found(key: &str) -> Option<String> {
+        match Finder::new(&example()).find(&KeyPath::new(key)) {
+            Ok(Node::Scalar(Scalar::Str(text))) => text.expose_text().map(str::to_owned),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn finds_nested_keys_and_positions() {
+        assert_eq!(found("github/oauth_token").as_deref(), Some("nested"));
+        assert_eq!(found("servers/1/password").as_deref(), Some("second"));
+        assert_eq!(found("servers/01/password"), None);
+    }
+
+    #[test]
+    fn an_exact_key_wins_and_a_backslash_makes_a_literal_slash() {
+        assert_eq!(found("a/b").as_deref(), Some("exact"));
+        assert_eq!(found("a\\/b").as_deref(), Some("exact"));
+        assert_eq!(found("a/c/d").as_deref(), Some("inner"));
+        assert_eq!(found("a/c\\/d").as_deref(), Some("inner"));
+        assert_eq!(found("github\\/oauth_token"), None);
+    }
+
+    fn miss(key: &str) -> (String, String) {
+        let (document, key) = (example(), KeyPath::new(key));
+        let finder = Finder::new(&document);
+        let miss = finder.find(&key).err().unwrap();
+        (miss.why.clone(), finder.help(&key, &miss))
+    }
+
+    #[test]
+    fn says_how_far_a_key_led_and_what_was_meant() {
+        let says = |why: &str, help: &str| (why.to_owned(), help.to_owned());
+        assert_eq!(
+            miss("github/oath_token"),
+            says("`github` holds no key `oath_token`", "did you mean `github/oauth_token`?")
+        );
+        assert_eq!(
+            miss("something"),
+            says("the file holds no key `something`", "the keys there are `github`, `a/b`, `a`, `servers`, `empty`")
+        );
+        assert_eq!(
+            miss("servers/2/password").0,
+            "`servers` is a list with the positions 0 to 1, and has no `2`".to_owned()
+        );
+        assert_eq!(miss("empty/0").0, "`empty` is an empty list");
+        assert_eq!(miss("a/b/c").0, "`a/b` is a value and holds no key `c`");
+        assert_eq!(miss("a/c").1, "did you mean `a/b`?");
+    }
+}
