@@ -1,9 +1,14 @@
 //! The command line.
 
 use crate::error::Error;
+use crate::identity::{Identities, Variables};
 use crate::install::{self, Installed, Run};
-use crate::manifest::{self, Manifest, Storage, Surroundings};
+use crate::manifest::{self, KeySources, Manifest, Storage, Surroundings, UsualPlaces};
+use crate::open::{self, Means};
 use crate::plan::Owners;
+use crate::sops::convert::Output;
+use crate::sops::format::Format;
+use crate::sops::key::KeyPath;
 use crate::system::accounts::{Host, Image};
 use crate::system::read::read;
 use anyhow::Context;
@@ -28,6 +33,15 @@ enum Command {
   2  the command line is wrong
   3  installed, but something after that failed: a link, or the removal of an old generation")]
     Install(InstallArguments),
+    /// Prints one value of a sops file, or all of it.
+    ///
+    /// Identities are found as sops finds them: in SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, the file sops/age/keys.txt in the
+    /// directory for configuration, and the SSH keys of the home.
+    #[command(after_help = "Exit codes:
+  0  printed
+  1  nothing was printed
+  2  the command line is wrong")]
+    Cat(CatArguments),
 }
 
 #[derive(clap::Args)]
@@ -42,6 +56,20 @@ struct InstallArguments {
     verbose: bool,
 }
 
+#[derive(clap::Args)]
+struct CatArguments {
+    /// The sops file.
+    file: PathBuf,
+    /// The key of the value, such as `github/oauth_token`; without one, the whole file is printed.
+    key: Option<String>,
+    /// The format of the file; without it, the ending tells.
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(Format::ALL.map(Format::name)))]
+    format: Option<String>,
+    /// The form to print; without it, the file's own.
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(Output::ALL.map(Output::name)))]
+    output: Option<String>,
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -53,14 +81,75 @@ pub enum Exit {
     Unfinished = 3,
 }
 
-/// Carries out a command line. Everything for the user goes to `errors`.
+/// Where a command writes to.
+pub struct Streams<'a> {
+    /// What was asked for.
+    pub output: &'a mut dyn Write,
+    /// Whether a person reads the output on a terminal.
+    pub output_is_terminal: bool,
+    /// What there is to tell.
+    pub errors: &'a mut dyn Write,
+}
+
+/// Carries out a command line.
 ///
 /// # Errors
-/// Only where `errors` itself cannot be written.
-pub fn run(arguments: Arguments, errors: &mut dyn Write) -> anyhow::Result<Exit> {
+/// Only where the streams cannot be written to.
+pub fn run(arguments: Arguments, streams: &mut Streams<'_>) -> anyhow::Result<Exit> {
     match arguments.command {
-        Command::Install(arguments) => install(&arguments, errors),
+        Command::Install(arguments) => install(&arguments, streams.errors),
+        Command::Cat(arguments) => cat(&arguments, streams),
     }
+}
+
+fn cat(arguments: &CatArguments, streams: &mut Streams<'_>) -> anyhow::Result<Exit> {
+    let request = open::Request {
+        path: &arguments.file,
+        format: arguments
+            .format
+            .as_deref()
+            .and_then(Format::from_name)
+            .unwrap_or_else(|| Format::of_path(&arguments.file)),
+        key: arguments.key.as_deref().filter(|key| !key.is_empty()).map(KeyPath::new),
+        output: arguments.output.as_deref().and_then(Output::from_name),
+    };
+    let sources = KeySources { usual_places: usual_places(), ..KeySources::default() };
+    let identities = Identities::load(&sources, &variables(), &read);
+    let bytes = match open::one(&request, &Means { keyring: &identities, identities: &identities, read: &read }) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            report(streams.errors, &[error])?;
+            return Ok(Exit::Failed);
+        }
+    };
+    let is_text =
+        bytes.expose_text().is_some_and(|text| !text.chars().any(|c| c.is_control() && !"\t\r\n".contains(c)));
+    if streams.output_is_terminal && !is_text {
+        let error = Error::new("the value is binary, and would garble the terminal").help("redirect it: `… > FILE`");
+        report(streams.errors, &[error])?;
+        return Ok(Exit::Failed);
+    }
+    streams.output.write_all(bytes.expose()).context("cannot write to standard output")?;
+    streams.output.flush().context("cannot write to standard output")?;
+    Ok(Exit::Done)
+}
+
+/// The variables that name key sources.
+fn variables() -> Variables {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with("SOPS_"))
+        .collect()
+}
+
+/// Where sops looks for identities of the user who runs the program.
+fn usual_places() -> UsualPlaces {
+    let directory = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = directory("HOME").or_else(|| {
+        let user = users::get_user_by_uid(users::get_effective_uid())?;
+        Some(users::os::unix::UserExt::home_dir(&user).to_owned())
+    });
+    UsualPlaces::of(directory("XDG_CONFIG_HOME").as_deref(), home.as_deref())
 }
 
 fn install(arguments: &InstallArguments, errors: &mut dyn Write) -> anyhow::Result<Exit> {
@@ -68,16 +157,12 @@ fn install(arguments: &InstallArguments, errors: &mut dyn Write) -> anyhow::Resu
     let result = load(&arguments.manifest).and_then(|manifest| {
         let image = Image::below(&arguments.root).filter(|_| arguments.root != Path::new("/"));
         let owners = owners(&manifest, image.as_ref()).map_err(|error| vec![error])?;
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .filter(|(name, _)| name.starts_with("SOPS_"))
-            .collect();
         let say = &mut |text: &str| {
             if let Err(error) = tell(errors, text) {
                 unwritten.get_or_insert(error);
             }
         };
-        install::install(&manifest, &mut Run { root: &arguments.root, owners, variables, say })
+        install::install(&manifest, &mut Run { root: &arguments.root, owners, variables: variables(), say })
     });
     if let Some(error) = unwritten {
         return Err(error);
@@ -129,6 +214,7 @@ fn load(path: &Path) -> Result<Manifest, Vec<Error>> {
     let surroundings = Surroundings {
         base: absolute.parent().unwrap_or(Path::new("/")).to_owned(),
         runtime_directory: std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from),
+        usual_places: usual_places(),
     };
     manifest::parse(text, path, &surroundings)
 }

@@ -1,13 +1,22 @@
 //! Runs the command line and ends with its exit code.
 
 use clap::Parser;
-use sops_install::cli::{self, Arguments};
+use sops_install::cli::{self, Arguments, Streams};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match cli::run(Arguments::parse(), &mut std::io::stderr()) {
+    let mut streams = Streams {
+        output: &mut std::io::stdout().lock(),
+        output_is_terminal: std::io::stdout().is_terminal(),
+        errors: &mut std::io::stderr(),
+    };
+    match cli::run(Arguments::parse(), &mut streams) {
         Ok(exit) => ExitCode::from(exit as u8),
-        // Standard error cannot be written to, so there is nobody left to tell.
-        Err(_) => ExitCode::from(cli::Exit::Failed as u8),
+        Err(error) => {
+            // If it is standard error that cannot be written to, there is nobody left to tell.
+            let _ = writeln!(streams.errors, "sops-install: error: {error:#}");
+            ExitCode::from(cli::Exit::Failed as u8)
+        }
     }
 }

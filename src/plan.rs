@@ -4,6 +4,7 @@ use crate::error::{Error, Result, nearest};
 use crate::manifest::name::{Name, RENDERED};
 use crate::manifest::path::AbsolutePath;
 use crate::manifest::{Access, Group, KeyRequest, Manifest, Mode, Owner, Storage, TemplateText};
+use crate::sops::convert::Output;
 use crate::sops::format::Format;
 use std::collections::BTreeMap;
 use std::io;
@@ -41,6 +42,8 @@ pub struct PlannedSecret<'a> {
     pub name: &'a Name,
     /// What of its sops file it is.
     pub key: &'a KeyRequest,
+    /// The form it is installed in; `None` is the file's own.
+    pub output: Option<Output>,
     /// Who may read it.
     pub access: FileAccess,
 }
@@ -152,7 +155,7 @@ pub fn plan<'a>(manifest: &'a Manifest, owners: &Owners<'_>) -> std::result::Res
                 plan.files.push(SopsFile { path: &secret.sops_file, format: secret.format, secrets: vec![position] })
             }
         }
-        plan.secrets.push(PlannedSecret { name: &secret.name, key: &secret.key, access });
+        plan.secrets.push(PlannedSecret { name: &secret.name, key: &secret.key, output: secret.output, access });
     }
     for template in &manifest.templates {
         let subject = format!("template `{}`", template.name);
@@ -306,7 +309,7 @@ mod tests {
     }
 
     fn with_plan<T>(manifest: &str, then: impl FnOnce(std::result::Result<Plan<'_>, Vec<Error>>) -> T) -> T {
-        let surroundings = Surroundings { base: "/base".into(), runtime_directory: None };
+        let surroundings = Surroundings { base: "/base".into(), ..Surroundings::default() };
         let manifest = manifest::parse(manifest, Path::new("m.yaml"), &surroundings).unwrap();
         then(plan(&manifest, &Owners::Accounts(&Host)))
     }

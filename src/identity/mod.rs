@@ -42,21 +42,24 @@ impl Identities {
         for problem in &mut identities.problems {
             problem.push_str(": not supported by this version");
         }
-        for path in &sources.age_key_files {
-            identities.key_file(path, read);
+        if let Some(key) = variables.get("SOPS_AGE_KEY") {
+            identities.age_keys("$SOPS_AGE_KEY", &SecretBytes::from(key.as_str()));
+        }
+        let named = variables.get("SOPS_AGE_KEY_FILE").map(PathBuf::from);
+        for path in sources.age_key_files.iter().chain(&named) {
+            identities.file(path, read(path), Self::age_keys);
         }
         for path in &sources.ssh_key_files {
-            let origin = path.display().to_string();
+            identities.file(path, read(path), Self::ssh_key);
+        }
+        let places = &sources.usual_places;
+        let age = places.age_key_files.iter().map(|path| (path, Self::age_keys as fn(&mut Self, &str, &SecretBytes)));
+        let ssh = places.ssh_key_files.iter().map(|path| (path, Self::ssh_key as fn(&mut Self, &str, &SecretBytes)));
+        for (path, take) in age.chain(ssh) {
             match read(path) {
-                Ok(bytes) => identities.take(&origin, ssh::to_age(&bytes).map(|key| vec![key])),
-                Err(error) => identities.problems.push(format!("{origin}: {error}")),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                result => identities.file(path, result, take),
             }
-        }
-        if let Some(key) = variables.get("SOPS_AGE_KEY") {
-            identities.text("$SOPS_AGE_KEY", &SecretBytes::from(key.as_str()));
-        }
-        if let Some(path) = variables.get("SOPS_AGE_KEY_FILE") {
-            identities.key_file(&PathBuf::from(path), read);
         }
         identities
     }
@@ -76,29 +79,33 @@ impl Identities {
         self.opened.load(Ordering::Relaxed)
     }
 
-    fn key_file(&mut self, path: &Path, read: &dyn Fn(&Path) -> io::Result<SecretBytes>) {
+    fn file(&mut self, path: &Path, bytes: io::Result<SecretBytes>, take: fn(&mut Self, &str, &SecretBytes)) {
         let origin = path.display().to_string();
-        match read(path) {
-            Ok(bytes) => self.text(&origin, &bytes),
-            Err(error) => self.problems.push(format!("{origin}: {error}")),
+        match bytes {
+            Ok(bytes) => take(self, &origin, &bytes),
+            Err(error) => self.problem(&origin, error),
         }
     }
 
-    fn text(&mut self, origin: &str, text: &SecretBytes) {
+    fn age_keys(&mut self, origin: &str, text: &SecretBytes) {
         let (keys, problems) = age::parse_key_file(text);
-        self.problems.extend(problems.into_iter().map(|problem| format!("{origin}: {problem}")));
-        self.take(origin, Ok(keys));
+        keys.into_iter().for_each(|key| self.add(origin, key));
+        problems.into_iter().for_each(|problem| self.problem(origin, problem));
     }
 
-    fn take(&mut self, origin: &str, keys: Result<Vec<age::AgeKey>, String>) {
-        match keys {
-            Ok(keys) => self.found.extend(keys.into_iter().map(|key| Identity {
-                public: key.recipient(),
-                origin: origin.to_owned(),
-                key,
-            })),
-            Err(problem) => self.problems.push(format!("{origin}: {problem}")),
+    fn ssh_key(&mut self, origin: &str, text: &SecretBytes) {
+        match ssh::to_age(text) {
+            Ok(key) => self.add(origin, key),
+            Err(problem) => self.problem(origin, problem),
         }
+    }
+
+    fn add(&mut self, origin: &str, key: age::AgeKey) {
+        self.found.push(Identity { public: key.recipient(), origin: origin.to_owned(), key });
+    }
+
+    fn problem(&mut self, origin: &str, problem: impl std::fmt::Display) {
+        self.problems.push(format!("{origin}: {problem}"));
     }
 }
 

@@ -11,11 +11,12 @@ mod sops_nix;
 
 pub use form::parse;
 
+use crate::sops::convert::Output;
 use crate::sops::format::Format;
 use crate::sops::key::KeyPath;
 use name::Name;
 use path::AbsolutePath;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A valid manifest. What it leaves open is what only this host knows: accounts, and what the files hold.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub struct Secret {
     pub format: Format,
     /// What of the file is installed.
     pub key: KeyRequest,
+    /// The form it is installed in; `None` is the file's own.
+    pub output: Option<Output>,
     /// Owner, group and mode.
     pub access: Access,
     /// Where it is wanted: a link is made there, unless this is where it lies already.
@@ -168,10 +171,36 @@ pub struct KeySources {
     pub age_key_files: Vec<PathBuf>,
     /// SSH private keys, used as age identities.
     pub ssh_key_files: Vec<PathBuf>,
+    /// Places that are looked at too, and of which nothing is said where there is no file.
+    pub usual_places: UsualPlaces,
     /// A file with variables for key sources.
     pub environment_file: Option<PathBuf>,
     /// Key sources of the manifest that this version cannot use, for the error when no identity fits.
     pub unsupported: Vec<String>,
+}
+
+/// Where sops looks for identities by itself.
+#[derive(Debug, PartialEq, Eq, Default, Clone)]
+pub struct UsualPlaces {
+    /// Files with age identities.
+    pub age_key_files: Vec<PathBuf>,
+    /// SSH private keys.
+    pub ssh_key_files: Vec<PathBuf>,
+}
+
+impl UsualPlaces {
+    /// The places of a user: `sops/age/keys.txt` in the directory for configuration, and the SSH keys of the home.
+    pub fn of(configuration: Option<&Path>, home: Option<&Path>) -> Self {
+        let in_home = home.map(|home| home.join(".config"));
+        let configuration = configuration.map(Path::to_owned).or(in_home);
+        Self {
+            age_key_files: configuration.iter().map(|directory| directory.join("sops/age/keys.txt")).collect(),
+            ssh_key_files: home
+                .iter()
+                .flat_map(|home| ["id_ed25519", "id_rsa"].map(|name| home.join(".ssh").join(name)))
+                .collect(),
+        }
+    }
 }
 
 /// What is reported while installing.
@@ -190,6 +219,8 @@ pub struct Surroundings {
     pub base: PathBuf,
     /// What `%r` stands for in user mode.
     pub runtime_directory: Option<PathBuf>,
+    /// Where sops looks for identities by itself, for user mode.
+    pub usual_places: UsualPlaces,
 }
 
 #[cfg(test)]

@@ -76,7 +76,11 @@ mod tests {
     use super::*;
 
     fn user(text: &str) -> Result<String, String> {
-        let surroundings = Surroundings { base: "/base".into(), runtime_directory: Some("/run/user/1000".into()) };
+        let surroundings = Surroundings {
+            base: "/base".into(),
+            runtime_directory: Some("/run/user/1000".into()),
+            ..Surroundings::default()
+        };
         AbsolutePath::in_user_mode(text, &surroundings).map(|path| path.to_string())
     }
 

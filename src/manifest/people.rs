@@ -3,8 +3,11 @@
 use super::form::Pairs;
 use super::name::{Name, collision};
 use super::path::AbsolutePath;
-use super::{Access, Group, KeyRequest, KeySources, Log, Manifest, Mode, Owner, Secret, Storage, Surroundings};
+use super::{
+    Access, Group, KeyRequest, KeySources, Log, Manifest, Mode, Owner, Secret, Storage, Surroundings, UsualPlaces,
+};
 use crate::error::{Error, Result, nearest};
+use crate::sops::convert::Output;
 use crate::sops::format::Format;
 use crate::sops::key::KeyPath;
 use serde::Deserialize;
@@ -54,6 +57,7 @@ struct RawSecret {
     key: Option<String>,
     sops_file: Option<PathBuf>,
     format: Option<String>,
+    output: Option<String>,
     path: Option<String>,
     mode: Option<RawMode>,
     owner: Option<String>,
@@ -117,6 +121,7 @@ pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::re
             age_key_files: raw.age.key_file.iter().map(from_base).collect(),
             ssh_key_files: raw.age.ssh_key_paths.iter().map(from_base).collect(),
             environment_file: raw.environment_file.as_ref().map(from_base),
+            usual_places: usual_places(raw.user_mode, surroundings),
             unsupported: Vec::new(),
         },
         log: Log {
@@ -138,7 +143,7 @@ fn secret(name: &str, raw: &RawSecret, manifest: &RawManifest, surroundings: &Su
     // The default format belongs to the default file; another file's ending tells its own.
     let default_format = if raw.sops_file.is_none() { manifest.default_sops_format.as_ref() } else { None };
     let format = match raw.format.as_ref().or(default_format) {
-        Some(format) => Format::from_name(format).ok_or_else(|| unknown_format(format))?,
+        Some(name) => self::format(name)?,
         None => Format::of_path(sops_file),
     };
     let path_text = match &raw.path {
@@ -154,6 +159,7 @@ fn secret(name: &str, raw: &RawSecret, manifest: &RawManifest, surroundings: &Su
         name: valid,
         sops_file: surroundings.base.join(sops_file),
         format,
+        output: raw.output.as_deref().map(output).transpose()?,
         access: access(raw)?,
         path: path(&path_text, manifest, surroundings).map_err(|why| Error::new(format!("`path` {why}")))?,
     })
@@ -196,12 +202,26 @@ fn access(raw: &RawSecret) -> Result<Access> {
     })
 }
 
-pub(super) fn unknown_format(format: &str) -> Error {
-    let known = Format::ALL.map(Format::name);
-    let error = Error::new(format!("the format `{format}` is not known"));
-    match nearest(format, known) {
+/// In user mode identities may also stand where sops looks for them. Root's are named by the manifest alone.
+pub(super) fn usual_places(user_mode: bool, surroundings: &Surroundings) -> UsualPlaces {
+    if user_mode { surroundings.usual_places.clone() } else { UsualPlaces::default() }
+}
+
+/// The format called `name`.
+pub(super) fn format(name: &str) -> Result<Format> {
+    Format::from_name(name).ok_or_else(|| unknown("format", name, &Format::ALL.map(Format::name)))
+}
+
+/// The output called `name`.
+pub(super) fn output(name: &str) -> Result<Output> {
+    Output::from_name(name).ok_or_else(|| unknown("output", name, &Output::ALL.map(Output::name)))
+}
+
+fn unknown(field: &str, name: &str, known: &[&str]) -> Error {
+    let error = Error::new(format!("the {field} `{name}` is not known"));
+    match nearest(name, known.iter().copied()) {
         Some(meant) => error.help(format!("did you mean `{meant}`?")),
-        None => error.help(format!("the formats are {}", known.join(", "))),
+        None => error.help(format!("there are {}", known.join(", "))),
     }
 }
 

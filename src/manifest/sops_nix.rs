@@ -3,7 +3,7 @@
 
 use super::name::{Name, collision};
 use super::path::AbsolutePath;
-use super::people::unknown_format;
+use super::people;
 use super::{
     Access, Group, KeyRequest, KeySources, Log, Manifest, Mode, Owner, Placeholders, Secret, Storage, Surroundings,
     Template, TemplateText,
@@ -90,6 +90,8 @@ struct RawSecret {
     sops_file: PathBuf,
     #[serde(default, deserialize_with = "null_is_default")]
     format: String,
+    /// Not of sops-nix, but of our own module.
+    output: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -175,6 +177,7 @@ pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::re
         notices: notices(&raw),
         log: Log { key_import: raw.logging.key_import, secret_changes: raw.logging.secret_changes },
         key_sources: KeySources {
+            usual_places: people::usual_places(raw.user_mode, surroundings),
             unsupported: unsupported(&raw),
             age_key_files: Some(raw.age_key_file).filter(|path| !path.as_os_str().is_empty()).into_iter().collect(),
             ssh_key_files: raw.age_ssh_key_paths,
@@ -204,7 +207,7 @@ fn secret(raw: &RawSecret, manifest: &RawManifest, surroundings: &Surroundings) 
     }
     let format = match raw.format.as_str() {
         "" => Format::Yaml,
-        format => Format::from_name(format).ok_or_else(|| unknown_format(format))?,
+        name => people::format(name)?,
     };
     Ok(Secret {
         key: match (format, raw.key.as_str()) {
@@ -215,6 +218,7 @@ fn secret(raw: &RawSecret, manifest: &RawManifest, surroundings: &Surroundings) 
         name,
         sops_file: surroundings.base.join(&raw.sops_file),
         format,
+        output: raw.output.as_deref().map(people::output).transpose()?,
         access: access(&raw.file)?,
         path: file_path(&raw.file, manifest, surroundings)?,
     })

@@ -26,19 +26,19 @@ pub(super) fn needed_by(plan: &Plan<'_>, file: &SopsFile<'_>) -> String {
 }
 
 /// A file that is none of sops, or not of the format it is read as.
-pub(super) fn not_sops(error: NotSops, file: &SopsFile<'_>, bytes: &[u8]) -> Error {
+pub(super) fn not_sops(error: NotSops, path: &Path, format: Format, bytes: &[u8]) -> Error {
     match error {
         NotSops::Syntax(SyntaxError { line, why }) => {
             let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
             let error = Error::new(format!("{line}{why}"));
-            match slip(bytes, file.format) {
+            match slip(bytes, format) {
                 Some(slip) => error.help(slip),
-                None => error.help(wrong_format(file.format)),
+                None => error.help(wrong_format(format)),
             }
         }
         NotSops::Metadata(BadMetadata::Missing) => Error::new("has no sops metadata, so it is not encrypted")
-            .help(format!("encrypt it with `sops encrypt --in-place {}`", quoted(file.path)))
-            .help(wrong_format(file.format)),
+            .help(format!("encrypt it with `sops encrypt --in-place {}`", quoted(path)))
+            .help(wrong_format(format)),
         NotSops::Metadata(BadMetadata::Unusable(why)) => {
             Error::new("has sops metadata that cannot be used").because_text(why).help("take a good copy of the file")
         }
@@ -167,8 +167,8 @@ pub(super) fn unprintable(key: Option<&KeyPath>, why: Unprintable, path: &Path) 
     match why {
         Unprintable::Null => Error::new(format!("{what} is null: there is nothing to install"))
             .help(format!("give it a value with `sops edit {}`, or take the secret out of the manifest", quoted(path))),
-        Unprintable::Format(why) => Error::new(format!("{what} cannot be written out"))
-            .because_text(why)
-            .help("check `format` and `key` in the manifest"),
+        Unprintable::Format(why) => {
+            Error::new(format!("{what} cannot be written out")).because_text(why).help("check the format and the key")
+        }
     }
 }

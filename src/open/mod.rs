@@ -6,11 +6,12 @@ mod explain;
 use crate::error::Error;
 use crate::identity::Identities;
 use crate::manifest::KeyRequest;
-use crate::manifest::name::Name;
-use crate::plan::{Plan, SopsFile};
+use crate::plan::{Plan, PlannedSecret, SopsFile};
 use crate::secret::SecretBytes;
+use crate::sops::convert::Output;
 use crate::sops::data_key::{self, Keyring};
-use crate::sops::key::Finder;
+use crate::sops::format::Format;
+use crate::sops::key::{Finder, KeyPath, Part};
 use crate::sops::tree::Map;
 use crate::sops::{EncryptedFile, VerifiedFile};
 use std::collections::BTreeMap;
@@ -83,21 +84,37 @@ pub fn open(plan: &Plan<'_>, means: &Means<'_>) -> Result<Contents, Vec<Error>> 
     if errors.is_empty() { Ok(contents) } else { Err(errors) }
 }
 
+/// One value of one file, or all of it.
+pub struct Request<'a> {
+    /// The sops file.
+    pub path: &'a Path,
+    /// How it is read.
+    pub format: Format,
+    /// The key of the value; `None` is the whole file.
+    pub key: Option<KeyPath>,
+    /// The form it is wanted in; `None` is the file's own.
+    pub output: Option<Output>,
+}
+
+/// Opens one file and takes one value out of it.
+pub fn one(request: &Request<'_>, means: &Means<'_>) -> Result<SecretBytes, Error> {
+    let fail = |error: Error| error.within(request.path.display());
+    let file = verify(request.path, request.format, means).map_err(fail)?;
+    let mut taking = Taking::new(request.path, &file);
+    match &request.key {
+        Some(key) => taking.value(key, request.output),
+        None => taking.whole(request.output),
+    }
+}
+
 fn open_file(plan: &Plan<'_>, file: &SopsFile<'_>, means: &Means<'_>) -> Result<Opened, Vec<Error>> {
     let fail = |error: Error| vec![error.within(file.path.display()).note(explain::needed_by(plan, file))];
-    let verified = verify(file, means).map_err(fail)?;
-    let empty = Map::default();
-    let mut taking = Taking {
-        path: file.path,
-        finder: Finder::new(verified.documents().first().unwrap_or(&empty)),
-        file: &verified,
-        whole: None,
-        notices: Vec::new(),
-    };
+    let verified = verify(file.path, file.format, means).map_err(fail)?;
+    let mut taking = Taking::new(file.path, &verified);
     let (mut secrets, mut errors) = (Vec::new(), Vec::new());
     for position in &file.secrets {
         let Some(secret) = plan.secrets.get(*position) else { continue };
-        match taking.take(secret.key, secret.name) {
+        match taking.take(secret) {
             Ok(bytes) => secrets.push((*position, bytes)),
             Err(error) => errors.push(error.within(format_args!("secret `{}`", secret.name))),
         }
@@ -105,16 +122,19 @@ fn open_file(plan: &Plan<'_>, file: &SopsFile<'_>, means: &Means<'_>) -> Result<
     if errors.is_empty() { Ok(Opened { secrets, notices: taking.notices }) } else { Err(errors) }
 }
 
-fn verify(file: &SopsFile<'_>, means: &Means<'_>) -> Result<VerifiedFile, Error> {
-    let bytes = (means.read)(file.path)
-        .map_err(|error| Error::new("cannot be read").because(error).help("check `sopsFile` in the manifest"))?;
-    let encrypted = EncryptedFile::read(bytes.expose(), file.format)
-        .map_err(|error| explain::not_sops(error, file, bytes.expose()))?;
+fn verify(path: &Path, format: Format, means: &Means<'_>) -> Result<VerifiedFile, Error> {
+    let bytes = (means.read)(path)
+        .map_err(|error| Error::new("cannot be read").because(error).help("check the path of the file"))?;
+    let encrypted = EncryptedFile::read(bytes.expose(), format)
+        .map_err(|error| explain::not_sops(error, path, format, bytes.expose()))?;
     drop(bytes);
     let key = data_key::recover(encrypted.metadata(), means.keyring)
-        .map_err(|error| explain::locked(error, file.path, encrypted.metadata(), means.identities))?;
-    encrypted.open(&key).map_err(|error| explain::refused(error, file.path))
+        .map_err(|error| explain::locked(error, path, encrypted.metadata(), means.identities))?;
+    encrypted.open(&key).map_err(|error| explain::refused(error, path))
 }
+
+/// The document of a file that has none.
+static EMPTY: Map = Map(Vec::new());
 
 /// Takes secrets out of one file.
 struct Taking<'a> {
@@ -126,36 +146,50 @@ struct Taking<'a> {
     notices: Vec<String>,
 }
 
-impl Taking<'_> {
-    fn take(&mut self, key: &KeyRequest, name: &Name) -> Result<SecretBytes, Error> {
-        let (key, or_whole) = match key {
-            KeyRequest::Whole => return self.whole(),
-            KeyRequest::Key(key) => (key, false),
-            KeyRequest::KeyOrWhole(key) => (key, true),
-        };
-        match self.finder.find(key) {
-            Ok(node) => self.file.extract(node).map_err(|why| explain::unprintable(Some(key), why, self.path)),
-            Err(_) if or_whole => {
+impl<'a> Taking<'a> {
+    fn new(path: &'a Path, file: &'a VerifiedFile) -> Self {
+        let finder = Finder::new(file.documents().first().unwrap_or(&EMPTY));
+        Self { path, file, finder, whole: None, notices: Vec::new() }
+    }
+
+    fn take(&mut self, secret: &PlannedSecret<'_>) -> Result<SecretBytes, Error> {
+        match secret.key {
+            KeyRequest::Whole => self.whole(secret.output),
+            KeyRequest::KeyOrWhole(key) if self.finder.find(key).is_err() => {
                 // sops-nix's modules write the secret's name as key where the user gave none.
-                if key.to_string() != name.as_str() {
+                if key.to_string() != secret.name.as_str() {
                     self.notices.push(format!(
-                        "secret `{name}`: {} has no key `{key}`, so the whole file is installed, as sops-nix does; \
+                        "secret `{}`: {} has no key `{key}`, so the whole file is installed, as sops-nix does; \
                          set `key` to \"\" to say that this is meant",
+                        secret.name,
                         self.path.display()
                     ));
                 }
-                self.whole()
+                self.whole(secret.output)
             }
+            KeyRequest::Key(key) | KeyRequest::KeyOrWhole(key) => self.value(key, secret.output),
+        }
+    }
+
+    fn value(&self, key: &KeyPath, output: Option<Output>) -> Result<SecretBytes, Error> {
+        match self.finder.find(key) {
+            Ok(node) => self
+                .file
+                .extract(Part::Value(node), output)
+                .map_err(|why| explain::unprintable(Some(key), why, self.path)),
             Err(miss) => Err(explain::not_found(&miss, key, &self.finder, self.file, self.path)),
         }
     }
 
-    fn whole(&mut self) -> Result<SecretBytes, Error> {
-        if let Some(bytes) = &self.whole {
-            return Ok(bytes.clone());
+    fn whole(&mut self, output: Option<Output>) -> Result<SecretBytes, Error> {
+        let print = || {
+            let printed = self.file.extract(Part::Whole, output);
+            printed.map_err(|why| explain::unprintable(None, why, self.path))
+        };
+        match (&self.whole, output) {
+            (Some(bytes), None) => Ok(bytes.clone()),
+            (None, None) => Ok(self.whole.insert(print()?).clone()),
+            (_, Some(_)) => print(),
         }
-        let bytes = self.file.whole().map_err(|why| explain::unprintable(None, why, self.path))?;
-        self.whole = Some(bytes.clone());
-        Ok(bytes)
     }
 }

@@ -4,6 +4,7 @@
 //! verifies. Only the last one gives plaintext, and only after the MAC fits.
 
 pub mod cipher;
+pub mod convert;
 pub mod data_key;
 pub mod decrypt;
 mod flatten;

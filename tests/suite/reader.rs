@@ -3,7 +3,7 @@
 use crate::common::{data_key, encrypted, fixture, open, openable};
 use sops_install::sops::EncryptedFile;
 use sops_install::sops::format::Format;
-use sops_install::sops::key::{Finder, KeyPath};
+use sops_install::sops::key::{Finder, KeyPath, Part};
 use sops_install::sops::tree::{Node, Scalar};
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ fn a_whole_file_is_what_sops_decrypt_prints() {
     for name in openable() {
         let file =
             open(&fs::read(encrypted(&name)).unwrap(), format(&name)).unwrap_or_else(|why| panic!("{name}: {why}"));
-        let whole = file.whole().unwrap_or_else(|why| panic!("{name}: {why:?}"));
+        let whole = file.extract(Part::Whole, None).unwrap_or_else(|why| panic!("{name}: {why:?}"));
         let expected = fs::read(fixture("expected").join(&name).join("whole")).unwrap();
         assert_eq!(
             String::from_utf8_lossy(whole.expose()),
@@ -43,7 +43,7 @@ fn a_key_is_what_sops_extract_prints() {
             let node = found.unwrap_or_else(|miss| panic!("{name} {key}: {}", miss.why));
             match node {
                 Node::Scalar(Scalar::Null) => {
-                    assert!(file.extract(node).is_err(), "{name} {key}: null has no text");
+                    assert!(file.extract(Part::Value(node), None).is_err(), "{name} {key}: null has no text");
                     continue;
                 }
                 // sops ends a number, a boolean or a time of a YAML file with a newline that is not part of it.
@@ -52,7 +52,7 @@ fn a_key_is_what_sops_extract_prints() {
                 }
                 _ => {}
             }
-            let extracted = file.extract(node).unwrap_or_else(|why| panic!("{name} {key}: {why:?}"));
+            let extracted = file.extract(Part::Value(node), None).unwrap_or_else(|why| panic!("{name} {key}: {why:?}"));
             assert_eq!(String::from_utf8_lossy(extracted.expose()), String::from_utf8_lossy(&expected), "{name} {key}");
             compared += 1;
         }
@@ -67,7 +67,7 @@ fn an_independent_reader_finds_the_same_in_an_ini_file() {
     for (section, key) in [("database", "user"), ("database", "password"), ("mail", "port")] {
         let finder = Finder::new(&file.documents()[0]);
         let Ok(node) = finder.find(&KeyPath::new(&format!("{section}/{key}"))) else { panic!("{section}/{key}") };
-        let text = file.extract(node).unwrap();
+        let text = file.extract(Part::Value(node), None).unwrap();
         assert_eq!(text.expose_text(), other.get_from(Some(section), key), "{section}/{key}");
     }
 }
@@ -75,7 +75,9 @@ fn an_independent_reader_finds_the_same_in_an_ini_file() {
 #[test]
 fn an_ssh_key_opens_what_ssh_to_age_encrypted() {
     let file = open(&fs::read(encrypted("ssh.yaml")).unwrap(), Format::Yaml).unwrap();
-    assert!(file.whole().unwrap().expose() == fs::read(fixture("expected/secrets.yaml/whole")).unwrap());
+    assert!(
+        file.extract(Part::Whole, None).unwrap().expose() == fs::read(fixture("expected/secrets.yaml/whole")).unwrap()
+    );
 }
 
 /// The five formats.

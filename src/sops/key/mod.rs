@@ -3,7 +3,8 @@
 mod extract;
 mod find;
 
-pub use extract::Unprintable;
+pub(super) use extract::printed;
+pub use extract::{Part, Unprintable};
 pub use find::{Finder, Miss};
 
 use std::fmt;
