@@ -1,20 +1,24 @@
 //! The command line.
 
 use crate::error::Error;
+use crate::identity::host::Host;
 use crate::identity::{Identities, Variables};
 use crate::install::{self, Installed, Run};
 use crate::manifest::{self, KeySources, Manifest, Storage, Surroundings, UsualPlaces};
 use crate::open::{self, Means};
 use crate::plan::Owners;
+use crate::secret::SecretBytes;
 use crate::sops::convert::Output;
 use crate::sops::format::Format;
 use crate::sops::key::KeyPath;
-use crate::system::accounts::{Host, Image};
+use crate::system::accounts::{HostAccounts, Image};
+use crate::system::machine::Machine;
 use crate::system::read::read;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Installs secrets from sops files on a machine.
 #[derive(Parser)]
@@ -114,7 +118,7 @@ fn cat(arguments: &CatArguments, streams: &mut Streams<'_>) -> anyhow::Result<Ex
         output: arguments.output.as_deref().and_then(Output::from_name),
     };
     let sources = KeySources { usual_places: usual_places(), ..KeySources::default() };
-    let identities = Identities::load(&sources, &variables(), &read);
+    let identities = Identities::load(&sources, &variables(), &machine());
     let bytes = match open::one(&request, &Means { keyring: &identities, identities: &identities, read: &read }) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -138,8 +142,13 @@ fn cat(arguments: &CatArguments, streams: &mut Streams<'_>) -> anyhow::Result<Ex
 fn variables() -> Variables {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| name.starts_with("SOPS_"))
+        .filter(|(name, _)| name.starts_with("SOPS_") || name == "CREDENTIALS_DIRECTORY")
+        .map(|(name, value)| (name, SecretBytes::from(value)))
         .collect()
+}
+
+fn machine() -> Arc<dyn Host> {
+    Arc::new(Machine::default())
 }
 
 /// Where sops looks for identities of the user who runs the program.
@@ -162,7 +171,10 @@ fn install(arguments: &InstallArguments, errors: &mut dyn Write) -> anyhow::Resu
                 unwritten.get_or_insert(error);
             }
         };
-        install::install(&manifest, &mut Run { root: &arguments.root, owners, variables: variables(), say })
+        install::install(
+            &manifest,
+            &mut Run { root: &arguments.root, owners, variables: variables(), host: machine(), say },
+        )
     });
     if let Some(error) = unwritten {
         return Err(error);
@@ -228,6 +240,6 @@ fn owners<'a>(manifest: &Manifest, image: Option<&'a Image>) -> Result<Owners<'a
                 .help("run it with sudo, or set `userMode: true` in the manifest to install as this user"))
         }
         (_, Some(image)) => Ok(Owners::Accounts(image)),
-        (_, None) => Ok(Owners::Accounts(&Host)),
+        (_, None) => Ok(Owners::Accounts(&HostAccounts)),
     }
 }

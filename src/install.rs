@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::generation;
+use crate::identity::host::Host;
 use crate::identity::{Identities, Variables};
 use crate::manifest::name::{Name, RENDERED};
 use crate::manifest::path::AbsolutePath;
@@ -24,6 +25,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 /// What a run needs to know besides the manifest.
 pub struct Run<'a> {
@@ -33,6 +35,8 @@ pub struct Run<'a> {
     pub owners: Owners<'a>,
     /// The variables of the environment that name key sources.
     pub variables: Variables,
+    /// The machine that identities ask.
+    pub host: Arc<dyn Host>,
     /// Takes what there is to say on the way.
     pub say: &'a mut dyn FnMut(&str),
 }
@@ -93,13 +97,15 @@ fn identities(manifest: &Manifest, run: &mut Run<'_>) -> Result<Identities> {
     let mut variables = std::mem::take(&mut run.variables);
     if let Some(path) = &manifest.key_sources.environment_file {
         for (name, value) in environment_file(path)? {
-            variables.entry(name).or_insert(value);
+            variables.entry(name).or_insert(SecretBytes::from(value));
         }
     }
-    let identities = Identities::load(&manifest.key_sources, &variables, &read);
+    let identities = Identities::load(&manifest.key_sources, &variables, &run.host);
     if manifest.log.key_import {
         for identity in identities.found() {
-            (run.say)(&format!("Imported {} as age key with fingerprint {}", identity.origin, identity.public));
+            if let Some(recipient) = identity.recipient() {
+                (run.say)(&format!("Imported {} as age key with fingerprint {recipient}", identity.origin));
+            }
         }
     }
     Ok(identities)
@@ -134,6 +140,9 @@ fn contents(
     let opened = open::open(plan, &Means { keyring: identities, identities, read: &read })?;
     for notice in manifest.notices.iter().chain(&opened.notices) {
         (run.say)(notice);
+    }
+    for problem in identities.problems() {
+        (run.say)(&format!("warning: a key source could not be used: {problem}"));
     }
     let mut rendered = render(manifest, plan, &opened.secrets)?;
     let secrets = plan.secrets.iter().zip(opened.secrets);

@@ -1,12 +1,29 @@
 //! SSH keys as age identities, as ssh-to-age makes them.
 
-use super::age::AgeKey;
+use super::age::{AgeKey, Found};
+use super::host::Host;
 use crate::secret::SecretBytes;
 use bech32::{Bech32, Hrp};
 use sha2::{Digest, Sha512};
 use ssh_key::PrivateKey;
 use ssh_key::private::KeypairData;
+use std::sync::Arc;
 use zeroize::{Zeroize, Zeroizing};
+
+/// Whether a text begins as an SSH private key does, or an SSH public key. An encrypted age file has such a line too.
+pub(super) fn is_ssh_key(text: &SecretBytes) -> bool {
+    let bytes = text.expose();
+    let private = bytes.starts_with(b"-----BEGIN ") && !bytes.starts_with(b"-----BEGIN AGE");
+    private || looks_like_public(text)
+}
+
+/// Takes the identities that an SSH private key makes.
+pub(super) fn parse(text: &SecretBytes, _origin: &str, _host: &Arc<dyn Host>) -> (Vec<Found>, Vec<String>) {
+    match to_age(text) {
+        Ok(key) => (vec![Found::new(key.recipient(), key)], Vec::new()),
+        Err(problem) => (Vec::new(), vec![problem]),
+    }
+}
 
 /// Turns an Ed25519 private key in OpenSSH's form into an age identity: the secret scalar is the first half of SHA-512
 /// of the seed, clamped. The error says why the key cannot be used, and holds nothing of it.

@@ -169,14 +169,16 @@ pub enum Storage {
 pub struct KeySources {
     /// Files with age identities.
     pub age_key_files: Vec<PathBuf>,
-    /// SSH private keys, used as age identities.
+    /// SSH private keys. What a file is encrypted to tells in which way one is used.
     pub ssh_key_files: Vec<PathBuf>,
     /// Places that are looked at too, and of which nothing is said where there is no file.
     pub usual_places: UsualPlaces,
     /// A file with variables for key sources.
     pub environment_file: Option<PathBuf>,
-    /// Key sources of the manifest that this version cannot use, for the error when no identity fits.
-    pub unsupported: Vec<String>,
+    /// A systemd credential that holds a key: its name in `$CREDENTIALS_DIRECTORY`.
+    pub age_key_credential: Option<String>,
+    /// gpg's home directory.
+    pub gnupg_home: Option<PathBuf>,
 }
 
 /// Where sops looks for identities by itself.

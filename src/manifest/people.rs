@@ -24,6 +24,7 @@ pub(super) struct RawManifest {
     default_sops_key: Option<String>,
     #[serde(default)]
     age: RawAge,
+    gnupg_home: Option<PathBuf>,
     environment_file: Option<PathBuf>,
     secrets_mount_point: Option<String>,
     symlink_path: Option<String>,
@@ -40,6 +41,7 @@ pub(super) struct RawManifest {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct RawAge {
     key_file: Option<PathBuf>,
+    key_credential: Option<String>,
     #[serde(default)]
     ssh_key_paths: Vec<PathBuf>,
 }
@@ -94,6 +96,7 @@ pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::re
     if raw.user_mode && raw.use_tmpfs {
         errors.push(Error::new("`useTmpfs` has no meaning with `userMode`: a user mounts nothing"));
     }
+    errors.extend(raw.age.key_credential.as_deref().and_then(bad_credential));
     if let Some((a, b)) = collision(secrets.iter().map(|secret| &secret.name)) {
         errors.push(super::sops_nix::collide("secret", a, b));
     }
@@ -122,7 +125,8 @@ pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::re
             ssh_key_files: raw.age.ssh_key_paths.iter().map(from_base).collect(),
             environment_file: raw.environment_file.as_ref().map(from_base),
             usual_places: usual_places(raw.user_mode, surroundings),
-            unsupported: Vec::new(),
+            age_key_credential: raw.age.key_credential.clone(),
+            gnupg_home: raw.gnupg_home.as_ref().map(from_base),
         },
         log: Log {
             key_import: raw.log.contains(&RawLog::KeyImport),
@@ -200,6 +204,12 @@ fn access(raw: &RawSecret) -> Result<Access> {
         }
         .map_err(|why| Error::new(why).help("write it as octal text in quotes, such as mode: \"0400\""))?,
     })
+}
+
+/// A credential is a file in one directory, so its name must not lead elsewhere.
+pub(super) fn bad_credential(name: &str) -> Option<Error> {
+    let bad = Name::new(name).is_err() || name.contains('/');
+    bad.then(|| Error::new(format!("`{name}` is no name of a systemd credential")).help("give the name alone"))
 }
 
 /// In user mode identities may also stand where sops looks for them. Root's are named by the manifest alone.

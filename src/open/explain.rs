@@ -1,7 +1,7 @@
 //! What a person is told when a sops file does not open, or does not hold what the manifest wants of it.
 
 use crate::error::{Error, quoted};
-use crate::identity::Identities;
+use crate::identity::{Identities, Identity};
 use crate::plan::{Plan, SopsFile};
 use crate::sops::cipher::CipherError;
 use crate::sops::data_key::NoDataKey;
@@ -95,18 +95,20 @@ pub(super) fn locked(error: NoDataKey, path: &Path, metadata: &Metadata, identit
         identities.found().iter().map(|identity| format!("{} from {}", identity.public, identity.origin)).collect();
     error = match found.as_slice() {
         [] => error.note("there is no identity to try"),
-        found => error.note(format!("tried\n{}", found.join("\n"))),
+        found => error.note(format!("the identities here are\n{}", found.join("\n"))),
     };
     if !identities.problems().is_empty() {
         error = error.note(format!("could not use\n{}", identities.problems().join("\n")));
     }
     if !broken.is_empty() {
-        return error.note(format!("broken in the file\n{}", broken.join("\n"))).help("take a good copy of the file");
+        error = error.note(format!("did not open\n{}", broken.join("\n")));
     }
-    match identities.found().first() {
-        Some(identity) => error.help(format!(
-            "to let this machine in, add {} to .sops.yaml and run `sops updatekeys {}`",
-            identity.public,
+    if broken.iter().any(|why| why.contains("its `enc`")) {
+        error = error.help("what the file holds for that key is damaged: take a good copy of the file");
+    }
+    match identities.found().iter().find_map(Identity::recipient) {
+        Some(recipient) => error.help(format!(
+            "to let this machine in, add {recipient} to .sops.yaml and run `sops updatekeys {}`",
             quoted(path)
         )),
         None => error.help("name a key in the manifest: `age.keyFile` or `age.sshKeyPaths`"),

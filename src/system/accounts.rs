@@ -6,9 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The accounts of the host that this runs on.
-pub struct Host;
+pub struct HostAccounts;
 
-impl Accounts for Host {
+impl Accounts for HostAccounts {
     fn user(&self, name: &str) -> io::Result<Option<Ids>> {
         let user = nix::unistd::User::from_name(name)?;
         Ok(user.map(|user| Ids { uid: user.uid.as_raw(), gid: user.gid.as_raw() }))
@@ -90,8 +90,8 @@ mod tests {
 
     #[test]
     fn the_host_tells_what_does_not_exist() {
-        assert_eq!(Host.user("root").unwrap(), Some(Ids { uid: 0, gid: 0 }));
-        assert_eq!(Host.user("no-such-user-here").unwrap(), None);
-        assert_eq!(Host.group("no-such-group-here").unwrap(), None);
+        assert_eq!(HostAccounts.user("root").unwrap(), Some(Ids { uid: 0, gid: 0 }));
+        assert_eq!(HostAccounts.user("no-such-user-here").unwrap(), None);
+        assert_eq!(HostAccounts.group("no-such-group-here").unwrap(), None);
     }
 }

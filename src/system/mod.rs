@@ -1,9 +1,11 @@
 //! All that touches the host: thin, and without decisions of its own. The pure parts never import it.
 
 pub mod accounts;
+pub mod ask;
 pub mod dir;
 pub mod link;
 pub mod lock;
+pub mod machine;
 pub mod mount;
 pub mod read;
 pub mod root;
