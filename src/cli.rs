@@ -14,6 +14,7 @@ use crate::sops::key::KeyPath;
 use crate::system::accounts::{HostAccounts, Image};
 use crate::system::machine::Machine;
 use crate::system::read::read;
+use crate::system::root::Root;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use std::io::Write;
@@ -162,36 +163,34 @@ fn usual_places() -> UsualPlaces {
 }
 
 fn install(arguments: &InstallArguments, errors: &mut dyn Write) -> anyhow::Result<Exit> {
-    let mut unwritten = None;
-    let result = load(&arguments.manifest).and_then(|manifest| {
-        let image = Image::below(&arguments.root).filter(|_| arguments.root != Path::new("/"));
-        let owners = owners(&manifest, image.as_ref()).map_err(|error| vec![error])?;
-        let say = &mut |text: &str| {
-            if let Err(error) = tell(errors, text) {
-                unwritten.get_or_insert(error);
-            }
-        };
-        install::install(
-            &manifest,
-            &mut Run { root: &arguments.root, owners, variables: variables(), host: machine(), say },
-        )
+    let result = install_to(arguments, &mut |text| {
+        // The exit code tells what became of the machine, also where nobody can read what is said on the way.
+        let _ = tell(errors, text);
     });
-    if let Some(error) = unwritten {
-        return Err(error);
-    }
-    match result {
-        Ok(done) => {
-            if arguments.verbose {
-                tell(errors, &summary(&done))?;
-            }
-            report(errors, &done.failed_after)?;
-            Ok(if done.failed_after.is_empty() { Exit::Done } else { Exit::Unfinished })
+    let exit = match &result {
+        Ok(done) if done.failed_after.is_empty() => Exit::Done,
+        Ok(_) => Exit::Unfinished,
+        Err(_) => Exit::Failed,
+    };
+    let told = match result {
+        Ok(done) if arguments.verbose => {
+            tell(errors, &summary(&done)).and_then(|()| report(errors, &done.failed_after))
         }
-        Err(failed) => {
-            report(errors, &failed)?;
-            Ok(Exit::Failed)
-        }
-    }
+        Ok(done) => report(errors, &done.failed_after),
+        Err(failed) => report(errors, &failed),
+    };
+    // As above.
+    let _ = told;
+    Ok(exit)
+}
+
+fn install_to(arguments: &InstallArguments, say: &mut dyn FnMut(&str)) -> Result<Installed, Vec<Error>> {
+    let one = |error: Error| vec![error];
+    let manifest = load(&arguments.manifest)?;
+    let root = Root::open(&arguments.root).map_err(one)?;
+    let image = if root.is_host() { None } else { Image::below(&root).map_err(one)? };
+    let owners = owners(&manifest, image.as_ref()).map_err(one)?;
+    install::install(&manifest, &mut Run { root: &root, owners, variables: variables(), host: machine(), say })
 }
 
 fn summary(done: &Installed) -> String {

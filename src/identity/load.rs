@@ -67,6 +67,10 @@ impl Identities {
 
     fn file(&mut self, path: &Path, bytes: io::Result<SecretBytes>, host: &Arc<dyn Host>) {
         let origin = path.display().to_string();
+        // Not as rare as it should be, and the key must not end up in a log.
+        if ["AGE-SECRET-KEY-", "AGE-PLUGIN-", "PRIVATE KEY"].iter().any(|mark| origin.contains(mark)) {
+            return self.problem("a key file", "its path is itself a key; give the path of a file that holds the key");
+        }
         match bytes {
             Ok(bytes) => self.take(&origin, &bytes, host),
             Err(error) => self.problem(&origin, error),
@@ -166,6 +170,14 @@ pub(super) mod tests {
                 "credential host-key: $CREDENTIALS_DIRECTORY is not set; systemd sets it for a unit with LoadCredential"
             ]
         );
+    }
+
+    #[test]
+    fn a_key_that_stands_in_place_of_a_path_is_not_told() {
+        let host: Arc<dyn Host> = Arc::new(Machine::default());
+        let identities = Identities::load(&KeySources::default(), &variables(&[("SOPS_AGE_KEY_FILE", KEY)]), &host);
+        let problem = "a key file: its path is itself a key; give the path of a file that holds the key";
+        assert_eq!(identities.problems(), [problem]);
     }
 
     #[test]

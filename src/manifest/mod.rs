@@ -135,6 +135,9 @@ pub enum Group {
 pub struct Mode(u32);
 
 impl Mode {
+    /// For the owner alone.
+    pub const PRIVATE: Self = Self(0o600);
+
     /// Takes octal text such as `0400`. The error says why it is no mode.
     pub fn from_octal(text: &str) -> Result<Self, String> {
         let bits = match text.bytes().all(|byte| (b'0'..=b'7').contains(&byte)) {

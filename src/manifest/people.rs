@@ -100,6 +100,7 @@ pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::re
     if let Some((a, b)) = collision(secrets.iter().map(|secret| &secret.name)) {
         errors.push(super::sops_nix::collide("secret", a, b));
     }
+    errors.extend(overlap(&mount_point, &symlink_path));
     let (mount_point, symlink_path) = match (mount_point, symlink_path) {
         (Ok(mount_point), Ok(symlink_path)) if errors.is_empty() => (mount_point, symlink_path),
         (mount_point, symlink_path) => {
@@ -203,6 +204,15 @@ fn access(raw: &RawSecret) -> Result<Access> {
             Some(RawMode::Number(_)) => Err("the mode is a number, which may not be what it looks like".into()),
         }
         .map_err(|why| Error::new(why).help("write it as octal text in quotes, such as mode: \"0400\""))?,
+    })
+}
+
+/// The store and the link to it must be apart: one would take the other's place.
+pub(super) fn overlap(mount_point: &Result<AbsolutePath>, symlink_path: &Result<AbsolutePath>) -> Option<Error> {
+    let (Ok(mount_point), Ok(symlink_path)) = (mount_point, symlink_path) else { return None };
+    mount_point.overlaps(symlink_path).then(|| {
+        Error::new(format!("`symlinkPath` ({symlink_path}) and `secretsMountPoint` ({mount_point}) overlap"))
+            .help("neither may be the other, or lie below it")
     })
 }
 

@@ -158,6 +158,7 @@ pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::re
     errors.extend(names);
     let names = collision(templates.iter().map(|template| &template.name)).map(|(a, b)| collide("template", a, b));
     errors.extend(names);
+    errors.extend(people::overlap(&mount_point, &symlink_path));
     let (mount_point, symlink_path) = match (mount_point, symlink_path) {
         (Ok(mount_point), Ok(symlink_path)) if errors.is_empty() => (mount_point, symlink_path),
         (mount_point, symlink_path) => {

@@ -7,6 +7,7 @@ pub mod link;
 pub mod lock;
 pub mod machine;
 pub mod mount;
+pub mod process;
 pub mod read;
 pub mod root;
 pub mod stage;
