@@ -98,6 +98,11 @@ impl Identities {
 }
 
 impl Identity {
+    /// Whether it may open one of these master keys, as far as can be told without asking anyone.
+    pub fn concerns<'a>(&self, mut keys: impl Iterator<Item = &'a MasterKey>) -> bool {
+        keys.any(|key| self.opener.fits(key) != Fit::No)
+    }
+
     /// The age recipient, where a file can be encrypted to one.
     pub fn recipient(&self) -> Option<String> {
         self.opener.recipient()

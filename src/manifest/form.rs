@@ -50,6 +50,7 @@ impl Syntax {
 
 /// Just enough of a manifest to tell its form.
 #[derive(Deserialize)]
+#[serde(expecting = "a manifest, whose fields have names such as `secrets`")]
 struct Form {
     secrets: Option<Shape>,
 }

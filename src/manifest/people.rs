@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 /// The manifest as a person writes it.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a manifest")]
 pub(super) struct RawManifest {
     #[serde(default)]
     secrets: Pairs<RawSecret>,
@@ -38,7 +38,7 @@ pub(super) struct RawManifest {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "the fields of `age`")]
 struct RawAge {
     key_file: Option<PathBuf>,
     key_credential: Option<String>,
@@ -54,7 +54,7 @@ enum RawLog {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "the fields of a secret")]
 struct RawSecret {
     key: Option<String>,
     sops_file: Option<PathBuf>,

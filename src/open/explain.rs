@@ -88,14 +88,20 @@ pub(super) fn locked(error: NoDataKey, path: &Path, metadata: &Metadata, identit
         1 => Error::new("no identity here opens it"),
         _ => Error::new(format!("identities here open {opened} of its key groups, and {needed} are needed")),
     };
-    let keys: Vec<String> =
-        metadata.key_groups.iter().flat_map(|group| group.in_order()).map(ToString::to_string).collect();
-    error = error.note(format!("it is encrypted to\n{}", keys.join("\n")));
-    let found: Vec<String> =
-        identities.found().iter().map(|identity| format!("{} from {}", identity.public, identity.origin)).collect();
-    error = match found.as_slice() {
-        [] => error.note("there is no identity to try"),
-        found => error.note(format!("the identities here are\n{}", found.join("\n"))),
+    let keys = || metadata.key_groups.iter().flat_map(|group| group.in_order());
+    error = error.note(format!("it is encrypted to\n{}", lines(keys().map(ToString::to_string))));
+    // gpg is always there to be tried; it is worth a word only where the file has a PGP key.
+    let worth_a_word = |identity: &&Identity| identity.recipient().is_some() || identity.concerns(keys());
+    let found = lines(
+        identities
+            .found()
+            .iter()
+            .filter(worth_a_word)
+            .map(|identity| format!("{} from {}", identity.public, identity.origin)),
+    );
+    error = match found.as_str() {
+        "" => error.note("there is no identity here"),
+        found => error.note(format!("the identities here are\n{found}")),
     };
     if !identities.problems().is_empty() {
         error = error.note(format!("could not use\n{}", identities.problems().join("\n")));
@@ -113,6 +119,10 @@ pub(super) fn locked(error: NoDataKey, path: &Path, metadata: &Metadata, identit
         )),
         None => error.help("name a key in the manifest: `age.keyFile` or `age.sshKeyPaths`"),
     }
+}
+
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A file whose values or MAC do not hold.
