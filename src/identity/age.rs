@@ -53,6 +53,10 @@ impl Opener for AgeKey {
         unwrap(key, &*self.identity)
     }
 
+    fn decrypt_age(&self, file: &[u8]) -> Unwrapped {
+        whole_file(file, &*self.identity)
+    }
+
     fn recipient(&self) -> Option<String> {
         Some(self.recipient.clone())
     }
@@ -67,6 +71,15 @@ pub(super) fn unwrap(key: &MasterKey, identity: &dyn age::Identity) -> Unwrapped
         Ok(share) => Unwrapped::Opened(share),
         Err(DecryptError::NoMatchingKeys) => Unwrapped::NotMine,
         Err(why) => Unwrapped::Broken(format!("its `enc` cannot be used: {why}")),
+    }
+}
+
+/// Decrypts a whole age file with any age identity.
+fn whole_file(file: &[u8], identity: &dyn age::Identity) -> Unwrapped {
+    match decrypt(file, identity, file.len()) {
+        Ok(plain) => Unwrapped::Opened(plain),
+        Err(DecryptError::NoMatchingKeys) => Unwrapped::NotMine,
+        Err(why) => Unwrapped::Broken(format!("it cannot be decrypted: {why}")),
     }
 }
 
@@ -94,6 +107,16 @@ pub(super) struct PluginKey {
     host: Arc<dyn Host>,
 }
 
+impl PluginKey {
+    fn with_plugin(&self, open: impl FnOnce(&dyn age::Identity) -> Unwrapped) -> Unwrapped {
+        let asking = Asking(Arc::clone(&self.host));
+        match age::plugin::IdentityPluginV1::new(&self.plugin, std::slice::from_ref(&self.identity), asking) {
+            Ok(plugin) => open(&plugin),
+            Err(_) => Unwrapped::Broken(format!("the plugin age-plugin-{} is not on the PATH", self.plugin)),
+        }
+    }
+}
+
 impl Opener for PluginKey {
     /// A plugin's recipients are `age1NAME1…`. Other recipients of one plugin look like any other, so those with a
     /// name of another plugin, and those that are native, are left out.
@@ -109,12 +132,15 @@ impl Opener for PluginKey {
     }
 
     fn open(&self, key: &MasterKey) -> Unwrapped {
-        let asking = Asking(Arc::clone(&self.host));
-        let identities = std::slice::from_ref(&self.identity);
-        match age::plugin::IdentityPluginV1::new(&self.plugin, identities, asking) {
-            Ok(plugin) => unwrap(key, &plugin),
-            Err(_) => Unwrapped::Broken(format!("the plugin age-plugin-{} is not on the PATH", self.plugin)),
-        }
+        self.with_plugin(|plugin| unwrap(key, plugin))
+    }
+
+    fn decrypt_age(&self, file: &[u8]) -> Unwrapped {
+        self.with_plugin(|plugin| whole_file(file, plugin))
+    }
+
+    fn is_costly(&self) -> bool {
+        true
     }
 }
 
@@ -146,6 +172,21 @@ impl LockedFile {
     }
 }
 
+impl LockedFile {
+    fn with_found(&self, open: impl Fn(&dyn Opener) -> Unwrapped) -> Unwrapped {
+        match self.unlocked.get_or_init(|| self.unlock()) {
+            Ok(found) => first(found, open),
+            Err(why) => Unwrapped::Broken(format!("{}: {why}", self.origin)),
+        }
+    }
+}
+
+/// What the first of several identities that has something to say, says.
+pub(super) fn first(found: &[Found], open: impl Fn(&dyn Opener) -> Unwrapped) -> Unwrapped {
+    let mut answers = found.iter().map(|found| open(&*found.opener));
+    answers.find(|answer| !matches!(answer, Unwrapped::NotMine)).unwrap_or(Unwrapped::NotMine)
+}
+
 impl Opener for LockedFile {
     fn fits(&self, key: &MasterKey) -> Fit {
         match self.unlocked.get() {
@@ -156,14 +197,15 @@ impl Opener for LockedFile {
     }
 
     fn open(&self, key: &MasterKey) -> Unwrapped {
-        match self.unlocked.get_or_init(|| self.unlock()) {
-            Ok(found) => found
-                .iter()
-                .map(|found| found.opener.open(key))
-                .find(|unwrapped| !matches!(unwrapped, Unwrapped::NotMine))
-                .unwrap_or(Unwrapped::NotMine),
-            Err(why) => Unwrapped::Broken(format!("{}: {why}", self.origin)),
-        }
+        self.with_found(|opener| opener.open(key))
+    }
+
+    fn decrypt_age(&self, file: &[u8]) -> Unwrapped {
+        self.with_found(|opener| opener.decrypt_age(file))
+    }
+
+    fn is_costly(&self) -> bool {
+        self.unlocked.get().is_none()
     }
 }
 

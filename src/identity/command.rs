@@ -86,11 +86,7 @@ impl Opener for KeyCommand {
         };
         match &*printed {
             Err(why) => Unwrapped::Broken(why.clone()),
-            Ok(found) => found
-                .iter()
-                .map(|found| found.opener.open(key))
-                .find(|unwrapped| !matches!(unwrapped, Unwrapped::NotMine))
-                .unwrap_or(Unwrapped::NotMine),
+            Ok(found) => age::first(found, |opener| opener.open(key)),
         }
     }
 }

@@ -48,6 +48,16 @@ trait Opener: Send + Sync {
     /// Tries to open `key`.
     fn open(&self, key: &MasterKey) -> Unwrapped;
 
+    /// Tries to decrypt a whole age file.
+    fn decrypt_age(&self, _file: &[u8]) -> Unwrapped {
+        Unwrapped::NotMine
+    }
+
+    /// Whether [`decrypt_age`](Opener::decrypt_age) may ask a person or touch a hardware key.
+    fn is_costly(&self) -> bool {
+        false
+    }
+
     /// The age recipient, where a file can be encrypted to one.
     fn recipient(&self) -> Option<String> {
         None
@@ -126,6 +136,23 @@ impl Keyring for Identities {
                 }
                 Unwrapped::NotMine if fit == Fit::Named => {
                     broken = Some("its `enc` is not encrypted to the key that it names".to_owned());
+                }
+                Unwrapped::NotMine => {}
+                Unwrapped::Broken(why) => broken = Some(why),
+            }
+        }
+        broken.map_or(Unwrapped::NotMine, Unwrapped::Broken)
+    }
+
+    fn decrypt_age(&self, file: &[u8]) -> Unwrapped {
+        let (costly, free): (Vec<&Identity>, Vec<&Identity>) =
+            self.found.iter().partition(|identity| identity.opener.is_costly());
+        let mut broken = None;
+        for identity in free.into_iter().chain(costly) {
+            match identity.opener.decrypt_age(file) {
+                Unwrapped::Opened(plain) => {
+                    self.opened.fetch_add(1, Ordering::Relaxed);
+                    return Unwrapped::Opened(plain);
                 }
                 Unwrapped::NotMine => {}
                 Unwrapped::Broken(why) => broken = Some(why),

@@ -173,9 +173,11 @@ fn secret(name: &str, raw: &RawSecret, manifest: &RawManifest, surroundings: &Su
 /// The key is the secret's name unless it is given; of a binary file, which has no keys, it is the whole file.
 fn key(name: &str, own: Option<&String>, default: Option<&String>, format: Format) -> Result<KeyRequest> {
     match (format, own.map(String::as_str)) {
-        (Format::Binary, None | Some("")) => Ok(KeyRequest::Whole),
-        (Format::Binary, Some(key)) => Err(Error::new(format!("`key` is `{key}`, but a binary file has no keys"))
-            .help("leave `key` out, or give the file's true `format`")),
+        (Format::Binary | Format::Age, None | Some("")) => Ok(KeyRequest::Whole),
+        (Format::Binary | Format::Age, Some(key)) => {
+            Err(Error::new(format!("`key` is `{key}`, but a file of the format `{}` has no keys", format.name()))
+                .help("leave `key` out, or give the file's true `format`"))
+        }
         (_, own) => Ok(match own.or(default.map(String::as_str)).unwrap_or(name) {
             "" => KeyRequest::Whole,
             key => KeyRequest::Key(KeyPath::new(key)),

@@ -216,7 +216,7 @@ fn secret(raw: &RawSecret, manifest: &RawManifest, surroundings: &Surroundings) 
     };
     Ok(Secret {
         key: match (format, raw.key.as_str()) {
-            (Format::Binary, _) | (_, "") => KeyRequest::Whole,
+            (Format::Binary | Format::Age, _) | (_, "") => KeyRequest::Whole,
             (Format::Yaml | Format::Json, key) => KeyRequest::Key(KeyPath::new(key)),
             (Format::Dotenv | Format::Ini, key) => KeyRequest::KeyOrWhole(KeyPath::new(key)),
         },

@@ -90,33 +90,49 @@ pub(super) fn locked(error: NoDataKey, path: &Path, metadata: &Metadata, identit
     };
     let keys = || metadata.key_groups.iter().flat_map(|group| group.in_order());
     error = error.note(format!("it is encrypted to\n{}", lines(keys().map(ToString::to_string))));
-    // gpg is always there to be tried; it is worth a word only where the file has a PGP key.
-    let worth_a_word = |identity: &&Identity| identity.recipient().is_some() || identity.concerns(keys());
-    let found = lines(
-        identities
-            .found()
-            .iter()
-            .filter(worth_a_word)
-            .map(|identity| format!("{} from {}", identity.public, identity.origin)),
-    );
-    error = match found.as_str() {
-        "" => error.note("there is no identity here"),
-        found => error.note(format!("the identities here are\n{found}")),
-    };
-    if !identities.problems().is_empty() {
-        error = error.note(format!("could not use\n{}", identities.problems().join("\n")));
-    }
+    error = tried(error, identities, |identity| identity.concerns(keys()));
     if !broken.is_empty() {
         error = error.note(format!("did not open\n{}", broken.join("\n")));
     }
     if broken.iter().any(|why| why.contains("its `enc`")) {
         error = error.help("what the file holds for that key is damaged: take a good copy of the file");
     }
+    let command = |recipient| format!("add {recipient} to .sops.yaml and run `sops updatekeys {}`", quoted(path));
+    let_in(error, identities, command)
+}
+
+/// A plain age file that no identity opens. It does not say to whom it is encrypted.
+pub(super) fn locked_age(broken: Option<String>, identities: &Identities) -> Error {
+    let error = tried(Error::new("no identity here decrypts this age file"), identities, |_| false);
+    let error = match broken {
+        Some(why) => error.note(format!("what was tried failed: {why}")),
+        None => error,
+    };
+    let_in(error, identities, |recipient| {
+        format!("encrypt the file to {recipient} too; agenix does with `agenix --rekey`")
+    })
+}
+
+/// Adds which identities there are, and which key sources gave none. gpg is always there to be tried; it is worth a word
+/// only where it `concerns` the file.
+fn tried(error: Error, identities: &Identities, concerns: impl Fn(&Identity) -> bool) -> Error {
+    let worth_a_word = |identity: &&Identity| identity.recipient().is_some() || concerns(identity);
+    let found = identities.found().iter().filter(worth_a_word);
+    let found = lines(found.map(|identity| format!("{} from {}", identity.public, identity.origin)));
+    let error = match found.as_str() {
+        "" => error.note("there is no identity here"),
+        found => error.note(format!("the identities here are\n{found}")),
+    };
+    match identities.problems() {
+        [] => error,
+        problems => error.note(format!("could not use\n{}", problems.join("\n"))),
+    }
+}
+
+/// Adds how this machine is let in.
+fn let_in(error: Error, identities: &Identities, command: impl Fn(String) -> String) -> Error {
     match identities.found().iter().find_map(Identity::recipient) {
-        Some(recipient) => error.help(format!(
-            "to let this machine in, add {recipient} to .sops.yaml and run `sops updatekeys {}`",
-            quoted(path)
-        )),
+        Some(recipient) => error.help(format!("to let this machine in, {}", command(recipient))),
         None => error.help("name a key in the manifest: `age.keyFile` or `age.sshKeyPaths`"),
     }
 }
