@@ -3,6 +3,7 @@
 pub mod age;
 pub mod post_quantum;
 pub mod ssh;
+pub mod ssh_key;
 
 use crate::manifest::KeySources;
 use crate::secret::SecretBytes;

@@ -1,27 +1,16 @@
 //! SSH keys as age identities, as ssh-to-age makes them.
 
 use super::age::AgeKey;
+use super::ssh_key::SshKey;
 use crate::secret::SecretBytes;
 use bech32::{Bech32, Hrp};
 use sha2::{Digest, Sha512};
-use ssh_key::PrivateKey;
-use ssh_key::private::KeypairData;
 use zeroize::{Zeroize, Zeroizing};
 
-/// Turns an Ed25519 private key in OpenSSH's form into an age identity: the secret scalar is the first half of SHA-512
-/// of the seed, clamped. The error says why the key cannot be used, and holds nothing of it.
-pub fn to_age(file: &SecretBytes) -> Result<AgeKey, String> {
-    let key = PrivateKey::from_openssh(file.expose()).map_err(|_| match looks_like_public(file) {
-        true => "is a public key; the private one is needed",
-        false => "is no private key in OpenSSH's form",
-    })?;
-    if key.is_encrypted() {
-        return Err("is protected by a passphrase, which this version cannot ask for".into());
-    }
-    let KeypairData::Ed25519(pair) = key.key_data() else {
-        return Err(format!("is a key of type {}; only ssh-ed25519 can be used as age identity", key.algorithm()));
-    };
-    let mut hash = Sha512::digest(pair.private.as_ref());
+/// Turns the seed of an Ed25519 key into an age identity: the secret scalar is the first half of SHA-512 of the seed,
+/// clamped.
+pub fn from_seed(seed: &[u8; 32]) -> Result<AgeKey, String> {
+    let mut hash = Sha512::digest(seed);
     let mut scalar = Zeroizing::new([0u8; 32]);
     scalar.copy_from_slice(hash.get(..32).unwrap_or_default());
     hash.as_mut_slice().zeroize();
@@ -34,8 +23,15 @@ pub fn to_age(file: &SecretBytes) -> Result<AgeKey, String> {
     AgeKey::parse(&text.map_err(|why| format!("cannot be written as age identity: {why}"))?)
 }
 
-fn looks_like_public(file: &SecretBytes) -> bool {
-    file.expose().starts_with(b"ssh-")
+/// Turns the file of an Ed25519 private key into an age identity. The error says why the key cannot be used, and holds
+/// nothing of it.
+pub fn to_age(file: &SecretBytes) -> Result<AgeKey, String> {
+    let key = SshKey::read(file)?;
+    if key.is_locked() {
+        return Err("is protected by a passphrase, which this version cannot ask for".into());
+    }
+    let seed = key.ed25519_seed().ok_or("is a key of type ssh-rsa; only ssh-ed25519 can be used as age identity")?;
+    from_seed(&seed)
 }
 
 #[cfg(test)]
