@@ -1,6 +1,7 @@
 //! Identities: the private keys of this machine, and what they can open.
 
 pub mod age;
+pub mod pgp;
 pub mod post_quantum;
 pub mod ssh;
 pub mod ssh_key;
