@@ -1,6 +1,7 @@
 //! age identities: native ones, those of plugins, and files of either that are encrypted with a passphrase.
 
 use super::host::{Asking, Host};
+use super::post_quantum::PostQuantum;
 use super::{Fit, Opener};
 use crate::secret::SecretBytes;
 use crate::sops::data_key::Unwrapped;
@@ -252,6 +253,12 @@ pub(super) fn parse(text: &SecretBytes, origin: &str, host: &Arc<dyn Host>) -> (
     (found, problems)
 }
 
+fn post_quantum(text: &str) -> Result<AgeKey, String> {
+    let key = PostQuantum::parse(text)?;
+    let recipient = key.recipient();
+    Ok(AgeKey::new(key, recipient))
+}
+
 fn identity(text: &str, host: &Arc<dyn Host>) -> Result<Found, String> {
     if text.starts_with("AGE-PLUGIN-") {
         let identity =
@@ -260,7 +267,10 @@ fn identity(text: &str, host: &Arc<dyn Host>) -> Result<Found, String> {
         let public = format!("the plugin age-plugin-{plugin}");
         return Ok(Found::new(public, PluginKey { plugin, identity, host: Arc::clone(host) }));
     }
-    let key = AgeKey::parse(text)?;
+    let key = match text.starts_with("AGE-SECRET-KEY-PQ-1") {
+        true => post_quantum(text)?,
+        false => AgeKey::parse(text)?,
+    };
     Ok(Found::new(key.recipient(), key))
 }
 

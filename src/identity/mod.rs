@@ -8,7 +8,10 @@ mod command;
 mod gpg;
 pub mod host;
 mod load;
+pub mod pgp;
+pub mod post_quantum;
 pub mod ssh;
+pub mod ssh_key;
 
 use crate::secret::SecretBytes;
 use crate::sops::data_key::{Keyring, Unwrapped};
@@ -61,6 +64,12 @@ trait Opener: Send + Sync {
     /// The age recipient, where a file can be encrypted to one.
     fn recipient(&self) -> Option<String> {
         None
+    }
+
+    /// What a key of the manifest was read as, in sops-nix's words.
+    fn imported_as(&self) -> Option<String> {
+        let recipient = self.recipient().filter(|recipient| recipient.starts_with("age1"))?;
+        Some(format!("age key with fingerprint {recipient}"))
     }
 }
 
@@ -116,6 +125,11 @@ impl Identity {
     /// The age recipient, where a file can be encrypted to one.
     pub fn recipient(&self) -> Option<String> {
         self.opener.recipient()
+    }
+
+    /// What a key of the manifest was read as, in sops-nix's words: `age key with fingerprint age1…`.
+    pub fn imported_as(&self) -> Option<String> {
+        self.opener.imported_as()
     }
 }
 

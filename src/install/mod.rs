@@ -104,8 +104,8 @@ fn identities(manifest: &Manifest, run: &mut Run<'_>) -> Result<Identities> {
     let identities = Identities::load(&manifest.key_sources, &variables, &run.host);
     if manifest.log.key_import {
         for identity in identities.found() {
-            if let Some(recipient) = identity.recipient() {
-                (run.say)(&format!("Imported {} as age key with fingerprint {recipient}", identity.origin));
+            if let Some(key) = identity.imported_as() {
+                (run.say)(&format!("Imported {} as {key}", identity.origin));
             }
         }
     }

@@ -54,7 +54,7 @@ fn parse(text: &str) -> Option<Rfc3339<'_>> {
     } else {
         let [sign, h1, h2, b':', m1, m2] = zone.as_bytes() else { return None };
         let digits = [h1, h2, m1, m2].iter().all(|byte| byte.is_ascii_digit());
-        let in_range = [*h1, *h2].as_slice() <= b"23" && [*m1, *m2].as_slice() <= b"59";
+        let in_range = [*h1, *h2] <= *b"23" && [*m1, *m2] <= *b"59";
         if !matches!(sign, b'+' | b'-') || !digits || !in_range {
             return None;
         }
