@@ -1,5 +1,7 @@
 //! Installs secrets from sops files on a machine. `ARCHITECTURE.md` is the map of this crate.
 
+#![forbid(unsafe_code)]
+
 pub mod cli;
 pub mod error;
 pub mod generation;

@@ -1,24 +1,20 @@
-//! The command line.
+//! The command line. Each command has its file; what they share is here.
+
+mod cat;
+mod install;
+mod keygen;
+mod recipient;
 
 use crate::error::Error;
+use crate::identity::Variables;
 use crate::identity::host::Host;
-use crate::identity::{Identities, Variables};
-use crate::install::{self, Installed, Run};
-use crate::manifest::{self, KeySources, Manifest, Storage, Surroundings, UsualPlaces};
-use crate::open::{self, Means};
-use crate::plan::Owners;
+use crate::manifest::UsualPlaces;
 use crate::secret::SecretBytes;
-use crate::sops::convert::Output;
-use crate::sops::format::Format;
-use crate::sops::key::KeyPath;
-use crate::system::accounts::{HostAccounts, Image};
 use crate::system::machine::Machine;
-use crate::system::read::read;
-use crate::system::root::Root;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Installs secrets from sops files on a machine.
@@ -37,7 +33,7 @@ enum Command {
   1  nothing was changed; the generation that was live before still is
   2  the command line is wrong
   3  installed, but something after that failed: a link, or the removal of an old generation")]
-    Install(InstallArguments),
+    Install(install::Install),
     /// Prints one value of a sops file, or all of it.
     ///
     /// Identities are found as sops finds them: in SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, the file sops/age/keys.txt in the
@@ -46,33 +42,22 @@ enum Command {
   0  printed
   1  nothing was printed
   2  the command line is wrong")]
-    Cat(CatArguments),
-}
-
-#[derive(clap::Args)]
-struct InstallArguments {
-    /// The manifest, in YAML or JSON.
-    manifest: PathBuf,
-    /// Installs below this directory instead of `/`. Sops files and keys are still read from the host.
-    #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
-    root: PathBuf,
-    /// Says which generation was installed, from how many files.
-    #[arg(short, long)]
-    verbose: bool,
-}
-
-#[derive(clap::Args)]
-struct CatArguments {
-    /// The sops file.
-    file: PathBuf,
-    /// The key of the value, such as `github/oauth_token`; without one, the whole file is printed.
-    key: Option<String>,
-    /// The format of the file; without it, the ending tells.
-    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(Format::ALL.map(Format::name)))]
-    format: Option<String>,
-    /// The form to print; without it, the file's own.
-    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(Output::ALL.map(Output::name)))]
-    output: Option<String>,
+    Cat(cat::Cat),
+    /// Makes a new age identity.
+    #[command(after_help = "Exit codes:
+  0  made
+  1  nothing was made
+  2  the command line is wrong")]
+    Keygen(keygen::Keygen),
+    /// Prints the recipients that files can be encrypted to for these keys.
+    ///
+    /// Takes files of age identities and SSH keys, private or public. For an Ed25519 SSH key it prints what ssh-to-age
+    /// prints, for an RSA key the PGP fingerprint that ssh-to-pgp prints.
+    #[command(after_help = "Exit codes:
+  0  printed
+  1  one of the files holds no key that can be used
+  2  the command line is wrong")]
+    Recipient(recipient::Recipient),
 }
 
 /// How a run ended.
@@ -86,8 +71,12 @@ pub enum Exit {
     Unfinished = 3,
 }
 
-/// Where a command writes to.
-pub struct Streams<'a> {
+/// What a command needs of its process.
+pub struct Process<'a> {
+    /// Variables that hold keys. They were taken out of the environment, which is handed on to programs that are run.
+    pub secret_variables: Variables,
+    /// Sets a variable for the programs that are run.
+    pub export: &'a mut dyn FnMut(&str, &str),
     /// What was asked for.
     pub output: &'a mut dyn Write,
     /// Whether a person reads the output on a terminal.
@@ -100,52 +89,24 @@ pub struct Streams<'a> {
 ///
 /// # Errors
 /// Only where the streams cannot be written to.
-pub fn run(arguments: Arguments, streams: &mut Streams<'_>) -> anyhow::Result<Exit> {
+pub fn run(arguments: Arguments, process: &mut Process<'_>) -> anyhow::Result<Exit> {
     match arguments.command {
-        Command::Install(arguments) => install(&arguments, streams.errors),
-        Command::Cat(arguments) => cat(&arguments, streams),
+        Command::Install(arguments) => install::run(&arguments, process),
+        Command::Cat(arguments) => cat::run(&arguments, process),
+        Command::Keygen(arguments) => keygen::run(&arguments, process),
+        Command::Recipient(arguments) => recipient::run(&arguments, process),
     }
-}
-
-fn cat(arguments: &CatArguments, streams: &mut Streams<'_>) -> anyhow::Result<Exit> {
-    let request = open::Request {
-        path: &arguments.file,
-        format: arguments
-            .format
-            .as_deref()
-            .and_then(Format::from_name)
-            .unwrap_or_else(|| Format::of_path(&arguments.file)),
-        key: arguments.key.as_deref().filter(|key| !key.is_empty()).map(KeyPath::new),
-        output: arguments.output.as_deref().and_then(Output::from_name),
-    };
-    let sources = KeySources { usual_places: usual_places(), ..KeySources::default() };
-    let identities = Identities::load(&sources, &variables(), &machine());
-    let bytes = match open::one(&request, &Means { keyring: &identities, identities: &identities, read: &read }) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            report(streams.errors, &[error])?;
-            return Ok(Exit::Failed);
-        }
-    };
-    let is_text =
-        bytes.expose_text().is_some_and(|text| !text.chars().any(|c| c.is_control() && !"\t\r\n".contains(c)));
-    if streams.output_is_terminal && !is_text {
-        let error = Error::new("the value is binary, and would garble the terminal").help("redirect it: `… > FILE`");
-        report(streams.errors, &[error])?;
-        return Ok(Exit::Failed);
-    }
-    streams.output.write_all(bytes.expose()).context("cannot write to standard output")?;
-    streams.output.flush().context("cannot write to standard output")?;
-    Ok(Exit::Done)
 }
 
 /// The variables that name key sources.
-fn variables() -> Variables {
-    std::env::vars_os()
+fn variables(process: &mut Process<'_>) -> Variables {
+    let mut variables = std::mem::take(&mut process.secret_variables);
+    let others = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| name.starts_with("SOPS_") || name == "CREDENTIALS_DIRECTORY")
-        .map(|(name, value)| (name, SecretBytes::from(value)))
-        .collect()
+        .map(|(name, value)| (name, SecretBytes::from(value)));
+    variables.extend(others);
+    variables
 }
 
 fn machine() -> Arc<dyn Host> {
@@ -162,83 +123,10 @@ fn usual_places() -> UsualPlaces {
     UsualPlaces::of(directory("XDG_CONFIG_HOME").as_deref(), home.as_deref())
 }
 
-fn install(arguments: &InstallArguments, errors: &mut dyn Write) -> anyhow::Result<Exit> {
-    let result = install_to(arguments, &mut |text| {
-        // The exit code tells what became of the machine, also where nobody can read what is said on the way.
-        let _ = tell(errors, text);
-    });
-    let exit = match &result {
-        Ok(done) if done.failed_after.is_empty() => Exit::Done,
-        Ok(_) => Exit::Unfinished,
-        Err(_) => Exit::Failed,
-    };
-    let told = match result {
-        Ok(done) if arguments.verbose => {
-            tell(errors, &summary(&done)).and_then(|()| report(errors, &done.failed_after))
-        }
-        Ok(done) => report(errors, &done.failed_after),
-        Err(failed) => report(errors, &failed),
-    };
-    // As above.
-    let _ = told;
-    Ok(exit)
-}
-
-fn install_to(arguments: &InstallArguments, say: &mut dyn FnMut(&str)) -> Result<Installed, Vec<Error>> {
-    let one = |error: Error| vec![error];
-    let manifest = load(&arguments.manifest)?;
-    let root = Root::open(&arguments.root).map_err(one)?;
-    let image = if root.is_host() { None } else { Image::below(&root).map_err(one)? };
-    let owners = owners(&manifest, image.as_ref()).map_err(one)?;
-    install::install(&manifest, &mut Run { root: &root, owners, variables: variables(), host: machine(), say })
-}
-
-fn summary(done: &Installed) -> String {
-    let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-    format!(
-        "generation {} is live: {} and {} from {}, {} opened",
-        done.generation,
-        count(done.secrets, "secret"),
-        count(done.templates, "template"),
-        count(done.files, "file"),
-        count(done.unwrapped, "master key")
-    )
-}
-
 fn tell(errors: &mut dyn Write, text: &str) -> anyhow::Result<()> {
     writeln!(errors, "sops-install: {text}").context("cannot write to standard error")
 }
 
 fn report(errors: &mut dyn Write, failed: &[Error]) -> anyhow::Result<()> {
     failed.iter().try_for_each(|error| tell(errors, &format!("error: {error}")))
-}
-
-/// Reads a manifest. Its relative paths start from its own directory.
-fn load(path: &Path) -> Result<Manifest, Vec<Error>> {
-    let fail = |error: Error| vec![error];
-    let describe = || Error::new(format!("cannot read the manifest {}", path.display()));
-    let bytes = read(path)
-        .map_err(|error| fail(describe().because(error).help("give the path of a manifest; the README shows one")))?;
-    let text =
-        bytes.expose_text().ok_or_else(|| fail(describe().because_text("it is not UTF-8").help("save it as UTF-8")))?;
-    let absolute = std::path::absolute(path).map_err(|error| fail(describe().because(error)))?;
-    let surroundings = Surroundings {
-        base: absolute.parent().unwrap_or(Path::new("/")).to_owned(),
-        runtime_directory: std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from),
-        usual_places: usual_places(),
-    };
-    manifest::parse(text, path, &surroundings)
-}
-
-/// Who owns what: in user mode the user who runs the program, otherwise whom the manifest names.
-fn owners<'a>(manifest: &Manifest, image: Option<&'a Image>) -> Result<Owners<'a>, Error> {
-    match (manifest.storage, image) {
-        (Storage::UserDirectory, _) => Ok(Owners::Caller),
-        _ if users::get_effective_uid() != 0 => {
-            Err(Error::new(format!("installing to {} takes root", manifest.symlink_path))
-                .help("run it with sudo, or set `userMode: true` in the manifest to install as this user"))
-        }
-        (_, Some(image)) => Ok(Owners::Accounts(image)),
-        (_, None) => Ok(Owners::Accounts(&HostAccounts)),
-    }
 }

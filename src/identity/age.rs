@@ -7,7 +7,7 @@ use crate::secret::SecretBytes;
 use crate::sops::data_key::Unwrapped;
 use crate::sops::metadata::MasterKey;
 use age::armor::ArmoredReader;
-use age::secrecy::SecretString;
+use age::secrecy::{ExposeSecret, SecretString};
 use age::{DecryptError, Decryptor, scrypt, x25519};
 use std::io::Read;
 use std::str::FromStr;
@@ -45,7 +45,7 @@ impl Opener for AgeKey {
     fn fits(&self, key: &MasterKey) -> Fit {
         match key {
             MasterKey::Age { recipient, .. } if *recipient == self.recipient => Fit::Named,
-            MasterKey::Age { .. } => Fit::MayFit,
+            MasterKey::Age { .. } => Fit::Free,
             _ => Fit::No,
         }
     }
@@ -125,9 +125,9 @@ impl Opener for PluginKey {
         let MasterKey::Age { recipient, .. } = key else { return Fit::No };
         let of_plugin = recipient.strip_prefix("age1").and_then(|rest| rest.rsplit_once('1')).map(|(name, _)| name);
         match of_plugin {
-            Some(name) if name == self.plugin => Fit::MayFitAtACost,
+            Some(name) if name == self.plugin => Fit::Costly,
             // A plugin may also open what is encrypted to a native recipient, such as one held in hardware.
-            None if recipient.starts_with("age1") => Fit::MayFitAtACost,
+            None if recipient.starts_with("age1") => Fit::Costly,
             _ => Fit::No,
         }
     }
@@ -192,7 +192,7 @@ impl Opener for LockedFile {
     fn fits(&self, key: &MasterKey) -> Fit {
         match self.unlocked.get() {
             Some(Ok(found)) => found.iter().map(|found| found.opener.fits(key)).min().unwrap_or(Fit::No),
-            Some(Err(_)) | None if matches!(key, MasterKey::Age { .. }) => Fit::MayFitAtACost,
+            Some(Err(_)) | None if matches!(key, MasterKey::Age { .. }) => Fit::Costly,
             _ => Fit::No,
         }
     }
@@ -253,6 +253,13 @@ pub(super) fn parse(text: &SecretBytes, origin: &str, host: &Arc<dyn Host>) -> (
     (found, problems)
 }
 
+/// Makes a new X25519 identity. Gives its text and its recipient.
+pub fn generate() -> (SecretBytes, String) {
+    let identity = x25519::Identity::generate();
+    let recipient = identity.to_public().to_string();
+    (SecretBytes::from(identity.to_string().expose_secret()), recipient)
+}
+
 fn post_quantum(text: &str) -> Result<AgeKey, String> {
     let key = PostQuantum::parse(text)?;
     let recipient = key.recipient();
@@ -310,8 +317,8 @@ mod tests {
         let identity = age::plugin::Identity::default_for_plugin("yubikey").unwrap();
         let key = PluginKey { plugin: "yubikey".into(), identity, host };
         let fits = |recipient: &str| key.fits(&MasterKey::Age { recipient: recipient.into(), enc: String::new() });
-        assert!(fits("age1yubikey1qqq") == Fit::MayFitAtACost);
-        assert!(fits("age1qqq") == Fit::MayFitAtACost);
+        assert!(fits("age1yubikey1qqq") == Fit::Costly);
+        assert!(fits("age1qqq") == Fit::Costly);
         assert!(fits("age1tpm1qqq") == Fit::No);
         assert!(fits("ssh-ed25519 AAAA") == Fit::No);
     }

@@ -23,8 +23,11 @@ pub(super) struct KeyCommand {
     prints: Prints,
     variable: &'static str,
     host: Arc<dyn Host>,
-    printed: Mutex<HashMap<String, Arc<Result<Vec<age::Found>, String>>>>,
+    printed: Mutex<HashMap<String, Arc<Printed>>>,
 }
+
+/// What the command printed: identities, or why it gave none.
+type Printed = Result<Vec<age::Found>, String>;
 
 impl KeyCommand {
     /// Takes a command line apart as a shell would, quotes and backslashes included, but without a shell.
@@ -72,7 +75,7 @@ impl KeyCommand {
 impl Opener for KeyCommand {
     fn fits(&self, key: &MasterKey) -> Fit {
         match key {
-            MasterKey::Age { .. } => Fit::MayFitAtACost,
+            MasterKey::Age { .. } => Fit::Costly,
             _ => Fit::No,
         }
     }

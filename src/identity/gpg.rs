@@ -60,11 +60,11 @@ impl Opener for Gpg {
         let MasterKey::Pgp { fingerprint, .. } = key else { return Fit::No };
         match self.fingerprints.get_or_init(|| self.list()) {
             Ok(known) if known.iter().any(|known| known.ends_with(&fingerprint.replace(' ', "").to_uppercase())) => {
-                Fit::MayFitAtACost
+                Fit::Costly
             }
             Ok(_) => Fit::No,
             // The reason is worth telling.
-            Err(_) => Fit::MayFitAtACost,
+            Err(_) => Fit::Costly,
         }
     }
 

@@ -94,6 +94,27 @@ impl Identities {
     }
 }
 
+/// The recipients that files can be encrypted to for the keys of a text: age identities, or an SSH key, private or public.
+/// A key that is locked is asked for only where its public form does not stand beside it. The error lists what cannot be
+/// used.
+pub fn recipients(text: &SecretBytes, origin: &str, host: &Arc<dyn Host>) -> Result<Vec<String>, Vec<String>> {
+    let public: Vec<String> =
+        text.expose_text().into_iter().flat_map(str::lines).filter_map(ssh::derived_of_line).collect();
+    if !public.is_empty() {
+        return Ok(public);
+    }
+    let (found, problems) = match ssh::is_ssh_key(text) {
+        true => ssh::parse(text, origin, host),
+        false => age::parse(text, origin, host),
+    };
+    let recipients: Vec<String> = found.iter().filter_map(|found| found.opener.derived()).collect();
+    match recipients.is_empty() {
+        true if problems.is_empty() => Err(vec!["it holds a key whose public form cannot be told".to_owned()]),
+        true => Err(problems),
+        false => Ok(recipients),
+    }
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;

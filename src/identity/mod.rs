@@ -13,6 +13,8 @@ pub mod post_quantum;
 pub mod ssh;
 pub mod ssh_key;
 
+pub use load::recipients;
+
 use crate::secret::SecretBytes;
 use crate::sops::data_key::{Keyring, Unwrapped};
 use crate::sops::metadata::MasterKey;
@@ -66,10 +68,9 @@ trait Opener: Send + Sync {
         None
     }
 
-    /// What a key of the manifest was read as, in sops-nix's words.
-    fn imported_as(&self) -> Option<String> {
-        let recipient = self.recipient().filter(|recipient| recipient.starts_with("age1"))?;
-        Some(format!("age key with fingerprint {recipient}"))
+    /// The name that ssh-to-age, ssh-to-pgp or `age-keygen -y` gives to the key: `age1…` or a PGP fingerprint.
+    fn derived(&self) -> Option<String> {
+        self.recipient().filter(|recipient| recipient.starts_with("age1"))
     }
 }
 
@@ -79,9 +80,9 @@ enum Fit {
     /// The file names it.
     Named,
     /// It may fit, and trying costs nothing. The name in the file is not authenticated.
-    MayFit,
+    Free,
     /// It may fit, but trying may ask a person, touch a hardware key or run a program.
-    MayFitAtACost,
+    Costly,
     /// It cannot fit.
     No,
 }
@@ -129,7 +130,11 @@ impl Identity {
 
     /// What a key of the manifest was read as, in sops-nix's words: `age key with fingerprint age1…`.
     pub fn imported_as(&self) -> Option<String> {
-        self.opener.imported_as()
+        let derived = self.opener.derived()?;
+        Some(match derived.starts_with("age1") {
+            true => format!("age key with fingerprint {derived}"),
+            false => format!("GPG key with fingerprint {}", derived.to_lowercase()),
+        })
     }
 }
 

@@ -225,10 +225,10 @@ mod tests {
         assert!(forms.iter().all(|form| *form == forms[0]));
     }
 
-    /// Writes `keys/ssh_rsa.asc`, the certificate with which gpg encrypts to the key.
+    /// `keys/ssh_rsa.asc` is the certificate with which gpg encrypts to the key. With `SOPS_INSTALL_WRITE_FIXTURES` it is
+    /// written again, which is needed when the key has changed.
     #[test]
-    #[ignore = "writes a fixture; run it by name after the key has changed"]
-    fn write_the_certificate() {
+    fn the_certificate_for_gpg_is_that_of_the_key() {
         use pgp::composed::{ArmorOptions, KeyDetails as Certified, SignedPublicKey};
         use pgp::packet::{KeyFlags, UserId};
         let PgpKey(secret) = key("keys/ssh_rsa");
@@ -251,7 +251,12 @@ mod tests {
         let public = secret.public_key().clone();
         let details = details.sign(aes_gcm::aead::OsRng, &secret, &public, &Password::empty()).unwrap();
         let certificate = SignedPublicKey::new(public, details, vec![]);
-        let text = certificate.to_armored_string(ArmorOptions::default()).unwrap();
-        fs::write(fixture("keys/ssh_rsa.asc"), text).unwrap();
+        if std::env::var_os("SOPS_INSTALL_WRITE_FIXTURES").is_some() {
+            let text = certificate.to_armored_string(ArmorOptions::default()).unwrap();
+            fs::write(fixture("keys/ssh_rsa.asc"), text).unwrap();
+        }
+        let text = fs::read_to_string(fixture("keys/ssh_rsa.asc")).unwrap();
+        let (stored, _) = <SignedPublicKey as pgp::composed::Deserializable>::from_string(&text).unwrap();
+        assert_eq!(stored.fingerprint(), certificate.fingerprint());
     }
 }

@@ -4,13 +4,14 @@
 use super::age::{AgeKey, Found, first};
 use super::host::Host;
 use super::pgp::{PgpKey, fingerprint_of_public};
-use super::ssh_key::{SshKey, Wrong};
+use super::ssh_key::{SshKey, Wrong, age_recipient};
 use super::{Fit, Opener};
 use crate::secret::SecretBytes;
 use crate::sops::data_key::Unwrapped;
 use crate::sops::metadata::MasterKey;
 use bech32::{Bech32, Hrp};
 use sha2::{Digest, Sha512};
+use ssh_key::PublicKey;
 use std::sync::{Arc, OnceLock};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -63,6 +64,16 @@ fn uses(key: &SshKey) -> Result<Vec<Found>, String> {
 fn line(key: &SshKey) -> Option<String> {
     let line = key.public()?.to_openssh().ok()?;
     Some(line.split(' ').take(2).collect::<Vec<_>>().join(" "))
+}
+
+/// The name that ssh-to-age or ssh-to-pgp gives to a public key.
+fn derived(key: &PublicKey) -> Option<String> {
+    age_recipient(key).or_else(|| fingerprint_of_public(key))
+}
+
+/// The same for a line `ssh-ed25519 AAAA… comment`; `None` for anything else.
+pub(super) fn derived_of_line(line: &str) -> Option<String> {
+    derived(&PublicKey::from_openssh(line.trim()).ok()?)
 }
 
 /// Turns the seed of an Ed25519 key into an age identity: the secret scalar is the first half of SHA-512 of the seed,
@@ -124,7 +135,7 @@ impl Opener for LockedKey {
             MasterKey::Remote { .. } => Fit::No,
             // The public key tells, so nobody is asked in vain.
             key if !names.is_empty() && !names.contains(&key.to_string()) => Fit::No,
-            _ => Fit::MayFitAtACost,
+            _ => Fit::Costly,
         }
     }
 
@@ -143,13 +154,17 @@ impl Opener for LockedKey {
     fn recipient(&self) -> Option<String> {
         self.key.age_recipient()
     }
+
+    fn derived(&self) -> Option<String> {
+        self.key.public().and_then(derived)
+    }
 }
 
 impl Opener for PgpKey {
     fn fits(&self, key: &MasterKey) -> Fit {
         match key {
             MasterKey::Pgp { fingerprint, .. } if fingerprint.eq_ignore_ascii_case(&self.fingerprint()) => Fit::Named,
-            MasterKey::Pgp { .. } => Fit::MayFit,
+            MasterKey::Pgp { .. } => Fit::Free,
             _ => Fit::No,
         }
     }
@@ -161,8 +176,8 @@ impl Opener for PgpKey {
         }
     }
 
-    fn imported_as(&self) -> Option<String> {
-        Some(format!("GPG key with fingerprint {}", self.fingerprint().to_lowercase()))
+    fn derived(&self) -> Option<String> {
+        Some(self.fingerprint())
     }
 }
 
@@ -209,7 +224,7 @@ mod tests {
         let [found] = found.as_slice() else { panic!("not one") };
         let key = |recipient: &str| MasterKey::Age { recipient: recipient.into(), enc: "no armor".into() };
         assert!(found.opener.fits(&key("age1x")) == Fit::No);
-        assert!(found.opener.fits(&key(&found.public)) == Fit::MayFitAtACost);
+        assert!(found.opener.fits(&key(&found.public)) == Fit::Costly);
         for _ in 0..2 {
             assert!(matches!(found.opener.open(&key(&found.public)), Unwrapped::Broken(_)));
         }

@@ -140,7 +140,7 @@ pub fn age_recipient_of_public(line: &str) -> Option<String> {
 }
 
 /// The point of an Ed25519 key on the curve's Montgomery form is the public key of X25519.
-fn age_recipient(key: &PublicKey) -> Option<String> {
+pub(super) fn age_recipient(key: &PublicKey) -> Option<String> {
     let KeyData::Ed25519(key) = key.key_data() else { return None };
     let point = CompressedEdwardsY(key.0).decompress().filter(|point| !point.is_small_order())?;
     bech32::encode::<Bech32>(Hrp::parse_unchecked("age"), point.to_montgomery().as_bytes()).ok()

@@ -16,6 +16,7 @@ use crate::open::{self, Means};
 use crate::plan::{self, FileAccess, Owners, Plan};
 use crate::secret::SecretBytes;
 use crate::system::link::{OnDirectory, place};
+use crate::system::machine::SECRET_VARIABLES;
 use crate::system::read::read;
 use crate::system::root::{Place, Root};
 use crate::system::stage::Stage;
@@ -37,6 +38,8 @@ pub struct Run<'a> {
     pub variables: Variables,
     /// The machine that identities ask.
     pub host: Arc<dyn Host>,
+    /// Sets a variable for the programs that are run.
+    pub export: &'a mut dyn FnMut(&str, &str),
     /// Takes what there is to say on the way.
     pub say: &'a mut dyn FnMut(&str),
 }
@@ -98,7 +101,13 @@ fn identities(manifest: &Manifest, run: &mut Run<'_>) -> Result<Identities> {
     let mut variables = std::mem::take(&mut run.variables);
     if let Some(path) = &manifest.key_sources.environment_file {
         for (name, value) in environment_file(path)? {
-            variables.entry(name).or_insert(SecretBytes::from(value));
+            // As with other files of this kind, what is set already stays.
+            if std::env::var_os(&name).is_none() && !variables.contains_key(&name) {
+                if !SECRET_VARIABLES.contains(&name.as_str()) {
+                    (run.export)(&name, &value);
+                }
+                variables.insert(name, SecretBytes::from(value));
+            }
         }
     }
     let identities = Identities::load(&manifest.key_sources, &variables, &run.host);

@@ -131,7 +131,9 @@ fn tried(error: Error, identities: &Identities, concerns: impl Fn(&Identity) -> 
 
 /// Adds how this machine is let in.
 fn let_in(error: Error, identities: &Identities, command: impl Fn(String) -> String) -> Error {
-    match identities.found().iter().find_map(Identity::recipient) {
+    // An age recipient is the shortest name that a key has.
+    let recipients = || identities.found().iter().filter_map(Identity::recipient);
+    match recipients().find(|recipient| recipient.starts_with("age1")).or_else(|| recipients().next()) {
         Some(recipient) => error.help(format!("to let this machine in, {}", command(recipient))),
         None => error.help("name a key in the manifest: `age.keyFile` or `age.sshKeyPaths`"),
     }

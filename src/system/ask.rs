@@ -114,9 +114,6 @@ fn by_systemd(question: &str, answer: Answer, seconds: u64) -> Result<SecretByte
     if answer == Answer::Shown {
         command.arg("--echo=yes");
     }
-    for name in super::machine::SECRET_VARIABLES {
-        command.env_remove(name);
-    }
     let output = command.arg(format!("{question}:")).stdin(Stdio::null()).stderr(Stdio::null()).output();
     let output = output.map_err(|error| format!("{}: {error}", program.display()))?;
     let mut line = SecretBytes::new(output.stdout);

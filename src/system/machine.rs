@@ -16,7 +16,8 @@ pub struct Machine {
     asking: Mutex<()>,
 }
 
-/// Variables that hold keys. No program that is run here needs them.
+/// Variables that hold keys. The program takes them out of its environment before it does anything else, so that no
+/// program that it runs gets them.
 pub const SECRET_VARIABLES: [&str; 1] = ["SOPS_AGE_KEY"];
 
 impl Host for Machine {
@@ -27,9 +28,6 @@ impl Host for Machine {
     fn run(&self, call: &Call<'_>) -> io::Result<Finished> {
         let mut command = Command::new(&call.program);
         command.args(&call.arguments).envs(call.variables.iter().map(|(name, value)| (name, value)));
-        for name in SECRET_VARIABLES {
-            command.env_remove(name);
-        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());

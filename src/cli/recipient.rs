@@ -1,0 +1,44 @@
+//! `sops-install recipient`: the public forms of keys, as `age-keygen -y`, ssh-to-age and ssh-to-pgp print them.
+
+use super::{Exit, Process, machine, report};
+use crate::error::{Error, Result};
+use crate::identity::recipients;
+use crate::system::read::read;
+use anyhow::Context;
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+pub(super) struct Recipient {
+    /// The files; `/dev/stdin` where there is none.
+    files: Vec<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Recipient, process: &mut Process<'_>) -> anyhow::Result<Exit> {
+    let stdin = [PathBuf::from("/dev/stdin")];
+    let files = if arguments.files.is_empty() { &stdin[..] } else { &arguments.files };
+    let mut exit = Exit::Done;
+    for file in files {
+        match of_file(file) {
+            Ok(recipients) => {
+                for recipient in recipients {
+                    writeln!(process.output, "{recipient}").context("cannot write to standard output")?;
+                }
+            }
+            Err(error) => {
+                report(process.errors, &[error])?;
+                exit = Exit::Failed;
+            }
+        }
+    }
+    Ok(exit)
+}
+
+fn of_file(file: &Path) -> Result<Vec<String>> {
+    let describe = || Error::new(format!("no recipient in {}", file.display()));
+    let bytes = read(file).map_err(|error| describe().because(error).help("check the path of the file"))?;
+    recipients(&bytes, &file.display().to_string(), &machine()).map_err(|problems| {
+        describe()
+            .because_text(problems.join("; "))
+            .help("give a file of age identities, or an SSH key of type ed25519 or rsa")
+    })
+}
