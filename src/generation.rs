@@ -2,19 +2,17 @@
 //!
 //! The live generation always has the highest number. What stands above it is the rest of a run that was cut off.
 
-use crate::manifest::path::AbsolutePath;
-use std::path::Path;
-
-/// The number of the generation that the link at `symlinkPath` leads to; `None` where it leads elsewhere.
-pub fn live(link_target: &Path, mount_point: &AbsolutePath) -> Option<u64> {
-    let number = link_target.strip_prefix(mount_point.as_path()).ok()?;
-    number.to_str().and_then(number_of)
-}
-
 /// The number that a directory's name stands for. Only the form that is written here counts, so `007` is a name that
 /// belongs to somebody else.
 pub fn number_of(name: &str) -> Option<u64> {
-    name.parse().ok().filter(|number: &u64| number.to_string() == name)
+    // No run ever gets this far; a name that does is somebody's, and must not use the numbers up.
+    const HIGHEST: u64 = 1 << 62;
+    name.parse().ok().filter(|number: &u64| number.to_string() == name && *number <= HIGHEST)
+}
+
+/// The number of the next generation: above the live one and above all others.
+pub fn next(entries: &[String], live: Option<u64>) -> Option<u64> {
+    entries.iter().filter_map(|name| number_of(name)).chain(live).max().unwrap_or(0).checked_add(1)
 }
 
 /// The generations among `entries` that a run was cut off at: above the live one. They were never live.
@@ -41,14 +39,10 @@ mod tests {
     }
 
     #[test]
-    fn reads_the_live_number_from_the_link() {
-        let mount_point = AbsolutePath::new("/run/secrets.d", Path::new("/")).unwrap();
-        let live = |target: &str| super::live(Path::new(target), &mount_point);
-        assert_eq!(live("/run/secrets.d/12"), Some(12));
-        for target in ["/run/secrets.d", "/run/secrets.d/x", "/run/secrets.d/1/2", "/run/other/1", "/run/secrets.d/01"]
-        {
-            assert_eq!(live(target), None, "{target}");
-        }
+    fn the_next_number_is_above_all_others() {
+        assert_eq!(next(&entries(&["1", "3", "x", "007", "9223372036854775807"]), Some(2)), Some(4));
+        assert_eq!(next(&[], None), Some(1));
+        assert_eq!(next(&[], Some(7)), Some(8));
     }
 
     #[test]

@@ -11,7 +11,10 @@ fn main() -> ExitCode {
         output_is_terminal: std::io::stdout().is_terminal(),
         errors: &mut std::io::stderr(),
     };
-    match cli::run(Arguments::parse(), &mut streams) {
+    let done = sops_install::system::process::prepare()
+        .map_err(anyhow::Error::from)
+        .and_then(|()| cli::run(Arguments::parse(), &mut streams));
+    match done {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
             // If it is standard error that cannot be written to, there is nobody left to tell.

@@ -1,116 +1,318 @@
-//! Native age identities (X25519).
+//! age identities: native ones, those of plugins, and files of either that are encrypted with a passphrase.
 
+use super::host::{Asking, Host};
+use super::post_quantum::PostQuantum;
+use super::{Fit, Opener};
 use crate::secret::SecretBytes;
 use crate::sops::data_key::Unwrapped;
+use crate::sops::metadata::MasterKey;
 use age::armor::ArmoredReader;
-use age::x25519;
-use age::{DecryptError, Decryptor};
+use age::secrecy::SecretString;
+use age::{DecryptError, Decryptor, scrypt, x25519};
 use std::io::Read;
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 
-/// One X25519 identity.
-pub struct AgeKey(x25519::Identity);
+/// An age identity of any kind.
+type BoxedIdentity = Box<dyn age::Identity + Send + Sync>;
+
+/// An identity that opens age files without asking anyone.
+pub struct AgeKey {
+    identity: BoxedIdentity,
+    recipient: String,
+}
 
 impl AgeKey {
     /// Reads `AGE-SECRET-KEY-1…`. The error never holds the text.
     pub fn parse(text: &str) -> Result<Self, String> {
-        x25519::Identity::from_str(text).map(Self).map_err(|why| format!("is no age identity: {why}"))
+        let identity = x25519::Identity::from_str(text).map_err(|why| format!("is no age identity: {why}"))?;
+        let recipient = identity.to_public().to_string();
+        Ok(Self::new(identity, recipient))
     }
 
-    /// The public form, `age1…`.
+    /// An identity whose public form is `recipient`.
+    pub fn new(identity: impl age::Identity + Send + Sync + 'static, recipient: String) -> Self {
+        Self { identity: Box::new(identity), recipient }
+    }
+
+    /// The public form, such as `age1…`.
     pub fn recipient(&self) -> String {
-        self.0.to_public().to_string()
+        self.recipient.clone()
+    }
+}
+
+impl Opener for AgeKey {
+    fn fits(&self, key: &MasterKey) -> Fit {
+        match key {
+            MasterKey::Age { recipient, .. } if *recipient == self.recipient => Fit::Named,
+            MasterKey::Age { .. } => Fit::MayFit,
+            _ => Fit::No,
+        }
     }
 
-    /// Tries to open an armored age file that holds a data key or a share of one.
-    pub fn open(&self, enc: &str) -> Unwrapped {
-        // A data key has 32 bytes, a share of one 33. More is not read.
-        const LONGEST: u64 = 64;
-        let broken = |why: &dyn std::fmt::Display| Unwrapped::Broken(format!("its `enc` cannot be used: {why}"));
-        let decryptor = match Decryptor::new(ArmoredReader::new(enc.as_bytes())) {
-            Ok(decryptor) => decryptor,
-            Err(why) => return broken(&why),
-        };
-        match decryptor.decrypt(std::iter::once(&self.0 as &dyn age::Identity)) {
-            Ok(reader) => {
-                let mut share = vec![0; LONGEST as usize];
-                let mut length = 0;
-                let mut reader = reader.take(LONGEST);
-                loop {
-                    match reader.read(share.get_mut(length..).unwrap_or_default()) {
-                        Ok(0) => break,
-                        Ok(read) => length += read,
-                        Err(why) => return broken(&why),
-                    }
-                }
-                share.truncate(length);
-                Unwrapped::Opened(SecretBytes::new(share))
-            }
-            Err(DecryptError::NoMatchingKeys) => Unwrapped::NotMine,
-            Err(why) => broken(&why),
+    fn open(&self, key: &MasterKey) -> Unwrapped {
+        unwrap(key, &*self.identity)
+    }
+
+    fn decrypt_age(&self, file: &[u8]) -> Unwrapped {
+        whole_file(file, &*self.identity)
+    }
+
+    fn recipient(&self) -> Option<String> {
+        Some(self.recipient.clone())
+    }
+}
+
+/// Opens a master key with any age identity.
+pub(super) fn unwrap(key: &MasterKey, identity: &dyn age::Identity) -> Unwrapped {
+    let MasterKey::Age { enc, .. } = key else { return Unwrapped::NotMine };
+    // A data key has 32 bytes, a share of one 33. More is not read.
+    const LONGEST: usize = 64;
+    match decrypt(enc.as_bytes(), identity, LONGEST) {
+        Ok(share) => Unwrapped::Opened(share),
+        Err(DecryptError::NoMatchingKeys) => Unwrapped::NotMine,
+        Err(why) => Unwrapped::Broken(format!("its `enc` cannot be used: {why}")),
+    }
+}
+
+/// Decrypts a whole age file with any age identity.
+fn whole_file(file: &[u8], identity: &dyn age::Identity) -> Unwrapped {
+    match decrypt(file, identity, file.len()) {
+        Ok(plain) => Unwrapped::Opened(plain),
+        Err(DecryptError::NoMatchingKeys) => Unwrapped::NotMine,
+        Err(why) => Unwrapped::Broken(format!("it cannot be decrypted: {why}")),
+    }
+}
+
+/// Decrypts an age file, armored or binary, of which no more than `longest` bytes are read.
+pub fn decrypt(file: &[u8], identity: &dyn age::Identity, longest: usize) -> Result<SecretBytes, DecryptError> {
+    let decryptor = Decryptor::new_buffered(ArmoredReader::new(file))?;
+    let mut reader = decryptor.decrypt(std::iter::once(identity))?;
+    let mut plain = SecretBytes::with_capacity(longest.min(file.len()));
+    let mut chunk = zeroize::Zeroizing::new([0u8; 16 * 1024]);
+    while plain.len() < longest {
+        let wanted = (longest - plain.len()).min(chunk.len());
+        let read = reader.read(chunk.get_mut(..wanted).unwrap_or_default())?;
+        if read == 0 {
+            break;
+        }
+        plain.push(chunk.get(..read).unwrap_or_default());
+    }
+    Ok(plain)
+}
+
+/// The identity of a plugin, `AGE-PLUGIN-NAME-1…`.
+pub(super) struct PluginKey {
+    plugin: String,
+    identity: age::plugin::Identity,
+    host: Arc<dyn Host>,
+}
+
+impl PluginKey {
+    fn with_plugin(&self, open: impl FnOnce(&dyn age::Identity) -> Unwrapped) -> Unwrapped {
+        let asking = Asking(Arc::clone(&self.host));
+        match age::plugin::IdentityPluginV1::new(&self.plugin, std::slice::from_ref(&self.identity), asking) {
+            Ok(plugin) => open(&plugin),
+            Err(_) => Unwrapped::Broken(format!("the plugin age-plugin-{} is not on the PATH", self.plugin)),
         }
     }
 }
 
-/// Reads a file of identities, one a line; empty lines and lines that begin with `#` are left out. Gives the identities
-/// and, for each line that is none, what is wrong with it.
-pub fn parse_key_file(text: &SecretBytes) -> (Vec<AgeKey>, Vec<String>) {
-    let (mut keys, mut problems) = (Vec::new(), Vec::new());
-    let Some(text) = text.expose_text() else {
-        return (keys, vec!["holds bytes that are not text; an encrypted age file cannot be used".into()]);
-    };
-    if text.starts_with("-----BEGIN AGE ENCRYPTED FILE-----") || text.starts_with("age-encryption.org/") {
-        return (keys, vec!["is encrypted with a passphrase, which this version cannot ask for".into()]);
-    }
-    for (number, line) in text.lines().map(str::trim).enumerate() {
-        if line.is_empty() || line.starts_with('#') {
-            continue;
+impl Opener for PluginKey {
+    /// A plugin's recipients are `age1NAME1…`. Other recipients of one plugin look like any other, so those with a
+    /// name of another plugin, and those that are native, are left out.
+    fn fits(&self, key: &MasterKey) -> Fit {
+        let MasterKey::Age { recipient, .. } = key else { return Fit::No };
+        let of_plugin = recipient.strip_prefix("age1").and_then(|rest| rest.rsplit_once('1')).map(|(name, _)| name);
+        match of_plugin {
+            Some(name) if name == self.plugin => Fit::MayFitAtACost,
+            // A plugin may also open what is encrypted to a native recipient, such as one held in hardware.
+            None if recipient.starts_with("age1") => Fit::MayFitAtACost,
+            _ => Fit::No,
         }
-        let problem = if line.starts_with("AGE-PLUGIN-") {
-            "is a plugin's identity, which this version cannot use".into()
-        } else if line.starts_with("AGE-SECRET-KEY-PQ-1") {
-            "is a post-quantum identity, which this version cannot use".into()
-        } else {
-            match AgeKey::parse(line) {
-                Ok(key) => {
-                    keys.push(key);
-                    continue;
-                }
-                Err(why) => why,
-            }
-        };
-        problems.push(format!("line {} {problem}", number + 1));
     }
-    if keys.is_empty() && problems.is_empty() {
+
+    fn open(&self, key: &MasterKey) -> Unwrapped {
+        self.with_plugin(|plugin| unwrap(key, plugin))
+    }
+
+    fn decrypt_age(&self, file: &[u8]) -> Unwrapped {
+        self.with_plugin(|plugin| whole_file(file, plugin))
+    }
+
+    fn is_costly(&self) -> bool {
+        true
+    }
+}
+
+/// A file of identities that is encrypted with a passphrase. It is asked for when the file may be needed, and once.
+pub(super) struct LockedFile {
+    file: SecretBytes,
+    origin: String,
+    host: Arc<dyn Host>,
+    unlocked: OnceLock<Result<Vec<Found>, String>>,
+}
+
+impl LockedFile {
+    fn unlock(&self) -> Result<Vec<Found>, String> {
+        // Passphrases are meant to cost time; this is about 16 times what `age` itself writes.
+        const HIGHEST_WORK_FACTOR: u8 = 22;
+        let answer = self.host.ask(&format!("Passphrase of the identity file {}", self.origin))?;
+        let passphrase = answer.expose_text().ok_or("the passphrase is not UTF-8")?;
+        let mut identity = scrypt::Identity::new(SecretString::from(passphrase.to_owned()));
+        identity.set_max_work_factor(HIGHEST_WORK_FACTOR);
+        let plain = decrypt(self.file.expose(), &identity, self.file.len()).map_err(|why| match why {
+            DecryptError::NoMatchingKeys | DecryptError::DecryptionFailed => "the passphrase is wrong".to_owned(),
+            why => why.to_string(),
+        })?;
+        let (found, problems) = parse(&plain, &self.origin, &self.host);
+        match problems.into_iter().next() {
+            Some(problem) if found.is_empty() => Err(problem),
+            _ => Ok(found),
+        }
+    }
+}
+
+impl LockedFile {
+    fn with_found(&self, open: impl Fn(&dyn Opener) -> Unwrapped) -> Unwrapped {
+        match self.unlocked.get_or_init(|| self.unlock()) {
+            Ok(found) => first(found, open),
+            Err(why) => Unwrapped::Broken(format!("{}: {why}", self.origin)),
+        }
+    }
+}
+
+/// What the first of several identities that has something to say, says.
+pub(super) fn first(found: &[Found], open: impl Fn(&dyn Opener) -> Unwrapped) -> Unwrapped {
+    let mut answers = found.iter().map(|found| open(&*found.opener));
+    answers.find(|answer| !matches!(answer, Unwrapped::NotMine)).unwrap_or(Unwrapped::NotMine)
+}
+
+impl Opener for LockedFile {
+    fn fits(&self, key: &MasterKey) -> Fit {
+        match self.unlocked.get() {
+            Some(Ok(found)) => found.iter().map(|found| found.opener.fits(key)).min().unwrap_or(Fit::No),
+            Some(Err(_)) | None if matches!(key, MasterKey::Age { .. }) => Fit::MayFitAtACost,
+            _ => Fit::No,
+        }
+    }
+
+    fn open(&self, key: &MasterKey) -> Unwrapped {
+        self.with_found(|opener| opener.open(key))
+    }
+
+    fn decrypt_age(&self, file: &[u8]) -> Unwrapped {
+        self.with_found(|opener| opener.decrypt_age(file))
+    }
+
+    fn is_costly(&self) -> bool {
+        self.unlocked.get().is_none()
+    }
+}
+
+/// An identity that a text held.
+pub(super) struct Found {
+    /// Its public form for people.
+    pub(super) public: String,
+    /// What opens master keys.
+    pub(super) opener: Box<dyn Opener>,
+}
+
+impl Found {
+    pub(super) fn new(public: String, opener: impl Opener + 'static) -> Self {
+        Self { public, opener: Box::new(opener) }
+    }
+}
+
+/// Reads a text of identities: one a line, or several parted by blanks, as sops takes them in a variable. Empty lines
+/// and lines that begin with `#` are left out. Gives the identities and, for each part that is none, what is wrong.
+pub(super) fn parse(text: &SecretBytes, origin: &str, host: &Arc<dyn Host>) -> (Vec<Found>, Vec<String>) {
+    let bytes = text.expose();
+    if bytes.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----") || bytes.starts_with(b"age-encryption.org/") {
+        let locked = LockedFile {
+            file: text.clone(),
+            origin: origin.to_owned(),
+            host: Arc::clone(host),
+            unlocked: OnceLock::new(),
+        };
+        return (vec![Found::new("an encrypted identity file".into(), locked)], Vec::new());
+    }
+    let (mut found, mut problems) = (Vec::new(), Vec::new());
+    let Some(text) = text.expose_text() else { return (found, vec!["holds bytes that are not text".into()]) };
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#')) {
+        for word in line.split_whitespace() {
+            match identity(word, host) {
+                Ok(identity) => found.push(identity),
+                Err(why) => problems.push(format!("line {} {why}", number + 1)),
+            }
+        }
+    }
+    if found.is_empty() && problems.is_empty() {
         problems.push("holds no identity".into());
     }
-    (keys, problems)
+    (found, problems)
+}
+
+fn post_quantum(text: &str) -> Result<AgeKey, String> {
+    let key = PostQuantum::parse(text)?;
+    let recipient = key.recipient();
+    Ok(AgeKey::new(key, recipient))
+}
+
+fn identity(text: &str, host: &Arc<dyn Host>) -> Result<Found, String> {
+    if text.starts_with("AGE-PLUGIN-") {
+        let identity =
+            age::plugin::Identity::from_str(text).map_err(|why| format!("is no identity of a plugin: {why}"))?;
+        let plugin = identity.plugin().to_owned();
+        let public = format!("the plugin age-plugin-{plugin}");
+        return Ok(Found::new(public, PluginKey { plugin, identity, host: Arc::clone(host) }));
+    }
+    let key = match text.starts_with("AGE-SECRET-KEY-PQ-1") {
+        true => post_quantum(text)?,
+        false => AgeKey::parse(text)?,
+    };
+    Ok(Found::new(key.recipient(), key))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::load::tests::Machine;
 
+    /// A throwaway key, made for the tests.
     const KEY: &str = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX";
 
-    fn parse(text: &str) -> (usize, Vec<String>) {
-        let (keys, problems) = parse_key_file(&SecretBytes::from(text));
-        (keys.len(), problems)
+    fn parsed(text: &str) -> (usize, Vec<String>) {
+        let host: Arc<dyn Host> = Arc::new(Machine::default());
+        let (found, problems) = parse(&SecretBytes::from(text), "test", &host);
+        (found.len(), problems)
     }
 
     #[test]
     fn reads_several_identities_and_comments() {
-        assert_eq!(parse(&format!("# created: today\n{KEY}\n\n  {KEY}\r\n")), (2, vec![]));
+        assert_eq!(parsed(&format!("# created: today\n{KEY}\n\n  {KEY}\r\n{KEY} {KEY}")), (4, vec![]));
     }
 
     #[test]
     fn names_the_lines_that_are_no_identity_and_keeps_the_others() {
-        let (keys, problems) = parse(&format!("AGE-PLUGIN-YUBIKEY-1QQ\n{KEY}\nAGE-SECRET-KEY-1GARBAGE"));
-        assert_eq!(keys, 1);
-        assert_eq!(problems[0], "line 1 is a plugin's identity, which this version cannot use");
+        let (found, problems) = parsed(&format!("AGE-PLUGIN-YUBIKEY\n{KEY}\nAGE-SECRET-KEY-1GARBAGE"));
+        assert_eq!(found, 1);
+        assert!(problems[0].starts_with("line 1 is no identity of a plugin: "), "{problems:?}");
         assert!(problems[1].starts_with("line 3 is no age identity: "));
         assert!(!problems[1].contains("GARBAGE"));
-        assert_eq!(parse("# only a comment\n"), (0, vec!["holds no identity".into()]));
-        assert_eq!(parse("age-encryption.org/v1\n").1.len(), 1);
+        assert_eq!(parsed("# only a comment\n"), (0, vec!["holds no identity".into()]));
+        assert_eq!(parsed("age-encryption.org/v1\n"), (1, vec![]));
+    }
+
+    #[test]
+    fn a_plugin_is_asked_only_where_it_may_fit() {
+        let host: Arc<dyn Host> = Arc::new(Machine::default());
+        let identity = age::plugin::Identity::default_for_plugin("yubikey").unwrap();
+        let key = PluginKey { plugin: "yubikey".into(), identity, host };
+        let fits = |recipient: &str| key.fits(&MasterKey::Age { recipient: recipient.into(), enc: String::new() });
+        assert!(fits("age1yubikey1qqq") == Fit::MayFitAtACost);
+        assert!(fits("age1qqq") == Fit::MayFitAtACost);
+        assert!(fits("age1tpm1qqq") == Fit::No);
+        assert!(fits("ssh-ed25519 AAAA") == Fit::No);
     }
 }

@@ -1,18 +1,24 @@
 //! Identities: the private keys of this machine, and what they can open.
+//!
+//! [`Identities::load`] reads where they may be; [`Identities`] opens master keys with them. What costs a person or a
+//! hardware key something is tried last, and only where it may fit.
 
 pub mod age;
+mod command;
+mod gpg;
+pub mod host;
+mod load;
 pub mod pgp;
 pub mod post_quantum;
 pub mod ssh;
 pub mod ssh_key;
 
-use crate::manifest::KeySources;
 use crate::secret::SecretBytes;
 use crate::sops::data_key::{Keyring, Unwrapped};
 use crate::sops::metadata::MasterKey;
 use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// All identities that were found, and what was wrong with the places where none was.
@@ -21,52 +27,66 @@ pub struct Identities {
     found: Vec<Identity>,
     problems: Vec<String>,
     opened: AtomicUsize,
+    /// Which identity opened which master key, for those who want to know.
+    log: Mutex<Vec<String>>,
 }
 
-/// One private key.
+/// Something that may open master keys: a private key, or a program that has one.
 pub struct Identity {
-    /// Its public form, `age1…`.
+    /// Its public form for people: `age1…`, `ssh-rsa …`, a fingerprint; or what it is where that is not known yet.
     pub public: String,
     /// Where it came from, for people.
     pub origin: String,
-    key: age::AgeKey,
+    opener: Box<dyn Opener>,
 }
 
 /// The variables that name key sources, from the environment and the manifest's `environmentFile`.
-pub type Variables = BTreeMap<String, String>;
+pub type Variables = BTreeMap<String, SecretBytes>;
 
-impl Identities {
-    /// Reads all sources. `read` gives the bytes of a file.
-    ///
-    /// A source that cannot be read or used is no error here: another may open the files. It is kept for the error that
-    /// is due when none does.
-    pub fn load(sources: &KeySources, variables: &Variables, read: &dyn Fn(&Path) -> io::Result<SecretBytes>) -> Self {
-        let mut identities = Self { problems: sources.unsupported.clone(), ..Self::default() };
-        for problem in &mut identities.problems {
-            problem.push_str(": not supported by this version");
-        }
-        if let Some(key) = variables.get("SOPS_AGE_KEY") {
-            identities.age_keys("$SOPS_AGE_KEY", &SecretBytes::from(key.as_str()));
-        }
-        let named = variables.get("SOPS_AGE_KEY_FILE").map(PathBuf::from);
-        for path in sources.age_key_files.iter().chain(&named) {
-            identities.file(path, read(path), Self::age_keys);
-        }
-        for path in &sources.ssh_key_files {
-            identities.file(path, read(path), Self::ssh_key);
-        }
-        let places = &sources.usual_places;
-        let age = places.age_key_files.iter().map(|path| (path, Self::age_keys as fn(&mut Self, &str, &SecretBytes)));
-        let ssh = places.ssh_key_files.iter().map(|path| (path, Self::ssh_key as fn(&mut Self, &str, &SecretBytes)));
-        for (path, take) in age.chain(ssh) {
-            match read(path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                result => identities.file(path, result, take),
-            }
-        }
-        identities
+/// Opens master keys.
+trait Opener: Send + Sync {
+    /// Whether this may be the one for `key`, as far as can be told without asking anyone.
+    fn fits(&self, key: &MasterKey) -> Fit;
+
+    /// Tries to open `key`.
+    fn open(&self, key: &MasterKey) -> Unwrapped;
+
+    /// Tries to decrypt a whole age file.
+    fn decrypt_age(&self, _file: &[u8]) -> Unwrapped {
+        Unwrapped::NotMine
     }
 
+    /// Whether [`decrypt_age`](Opener::decrypt_age) may ask a person or touch a hardware key.
+    fn is_costly(&self) -> bool {
+        false
+    }
+
+    /// The age recipient, where a file can be encrypted to one.
+    fn recipient(&self) -> Option<String> {
+        None
+    }
+
+    /// What a key of the manifest was read as, in sops-nix's words.
+    fn imported_as(&self) -> Option<String> {
+        let recipient = self.recipient().filter(|recipient| recipient.starts_with("age1"))?;
+        Some(format!("age key with fingerprint {recipient}"))
+    }
+}
+
+/// How likely an identity is to open a master key. The order is that in which identities are tried.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
+enum Fit {
+    /// The file names it.
+    Named,
+    /// It may fit, and trying costs nothing. The name in the file is not authenticated.
+    MayFit,
+    /// It may fit, but trying may ask a person, touch a hardware key or run a program.
+    MayFitAtACost,
+    /// It cannot fit.
+    No,
+}
+
+impl Identities {
     /// The identities that were found.
     pub fn found(&self) -> &[Identity] {
         &self.found
@@ -82,29 +102,13 @@ impl Identities {
         self.opened.load(Ordering::Relaxed)
     }
 
-    fn file(&mut self, path: &Path, bytes: io::Result<SecretBytes>, take: fn(&mut Self, &str, &SecretBytes)) {
-        let origin = path.display().to_string();
-        match bytes {
-            Ok(bytes) => take(self, &origin, &bytes),
-            Err(error) => self.problem(&origin, error),
-        }
+    /// Which identity opened which master key so far.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn age_keys(&mut self, origin: &str, text: &SecretBytes) {
-        let (keys, problems) = age::parse_key_file(text);
-        keys.into_iter().for_each(|key| self.add(origin, key));
-        problems.into_iter().for_each(|problem| self.problem(origin, problem));
-    }
-
-    fn ssh_key(&mut self, origin: &str, text: &SecretBytes) {
-        match ssh::to_age(text) {
-            Ok(key) => self.add(origin, key),
-            Err(problem) => self.problem(origin, problem),
-        }
-    }
-
-    fn add(&mut self, origin: &str, key: age::AgeKey) {
-        self.found.push(Identity { public: key.recipient(), origin: origin.to_owned(), key });
+    fn add(&mut self, origin: &str, public: String, opener: impl Opener + 'static) {
+        self.found.push(Identity { public, origin: origin.to_owned(), opener: Box::new(opener) });
     }
 
     fn problem(&mut self, origin: &str, problem: impl std::fmt::Display) {
@@ -112,23 +116,40 @@ impl Identities {
     }
 }
 
+impl Identity {
+    /// Whether it may open one of these master keys, as far as can be told without asking anyone.
+    pub fn concerns<'a>(&self, mut keys: impl Iterator<Item = &'a MasterKey>) -> bool {
+        keys.any(|key| self.opener.fits(key) != Fit::No)
+    }
+
+    /// The age recipient, where a file can be encrypted to one.
+    pub fn recipient(&self) -> Option<String> {
+        self.opener.recipient()
+    }
+
+    /// What a key of the manifest was read as, in sops-nix's words: `age key with fingerprint age1…`.
+    pub fn imported_as(&self) -> Option<String> {
+        self.opener.imported_as()
+    }
+}
+
 impl Keyring for Identities {
     fn unwrap(&self, key: &MasterKey) -> Unwrapped {
-        let MasterKey::Age { recipient, enc } = key else { return Unwrapped::NotMine };
-        // The identity whose public form stands in the file comes first; the others are tried too, since that name is
-        // not authenticated.
-        let is_named = |identity: &&Identity| identity.public == *recipient;
-        let named = self.found.iter().filter(is_named);
-        let others = self.found.iter().filter(|identity| !is_named(identity));
+        let mut candidates: Vec<(Fit, &Identity)> =
+            self.found.iter().map(|identity| (identity.opener.fits(key), identity)).collect();
+        candidates.retain(|(fit, _)| *fit != Fit::No);
+        candidates.sort_by_key(|(fit, _)| *fit);
         let mut broken = None;
-        for identity in named.chain(others) {
-            match identity.key.open(enc) {
+        for (fit, identity) in candidates {
+            match identity.opener.open(key) {
                 Unwrapped::Opened(share) => {
                     self.opened.fetch_add(1, Ordering::Relaxed);
+                    let line = format!("{key} was opened with {} from {}", identity.public, identity.origin);
+                    self.log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
                     return Unwrapped::Opened(share);
                 }
-                Unwrapped::NotMine if identity.public == *recipient => {
-                    broken = Some("its `enc` is not encrypted to the recipient that it names".to_owned());
+                Unwrapped::NotMine if fit == Fit::Named => {
+                    broken = Some("its `enc` is not encrypted to the key that it names".to_owned());
                 }
                 Unwrapped::NotMine => {}
                 Unwrapped::Broken(why) => broken = Some(why),
@@ -136,26 +157,21 @@ impl Keyring for Identities {
         }
         broken.map_or(Unwrapped::NotMine, Unwrapped::Broken)
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A throwaway key, made for the tests.
-    const KEY: &str = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX";
-
-    #[test]
-    fn a_source_that_fails_does_not_hide_the_others() {
-        let sources = KeySources {
-            age_key_files: vec!["/gone.txt".into()],
-            ssh_key_files: vec!["/also-gone".into()],
-            ..KeySources::default()
-        };
-        let variables = Variables::from([("SOPS_AGE_KEY".to_owned(), KEY.to_owned())]);
-        let identities = Identities::load(&sources, &variables, &|_| Err(io::ErrorKind::NotFound.into()));
-        assert_eq!(identities.found().len(), 1);
-        assert_eq!(identities.found()[0].origin, "$SOPS_AGE_KEY");
-        assert_eq!(identities.problems(), ["/gone.txt: entity not found", "/also-gone: entity not found"]);
+    fn decrypt_age(&self, file: &[u8]) -> Unwrapped {
+        let (costly, free): (Vec<&Identity>, Vec<&Identity>) =
+            self.found.iter().partition(|identity| identity.opener.is_costly());
+        let mut broken = None;
+        for identity in free.into_iter().chain(costly) {
+            match identity.opener.decrypt_age(file) {
+                Unwrapped::Opened(plain) => {
+                    self.opened.fetch_add(1, Ordering::Relaxed);
+                    return Unwrapped::Opened(plain);
+                }
+                Unwrapped::NotMine => {}
+                Unwrapped::Broken(why) => broken = Some(why),
+            }
+        }
+        broken.map_or(Unwrapped::NotMine, Unwrapped::Broken)
     }
 }

@@ -50,6 +50,7 @@ impl Syntax {
 
 /// Just enough of a manifest to tell its form.
 #[derive(Deserialize)]
+#[serde(expecting = "a manifest, whose fields have names such as `secrets`")]
 struct Form {
     secrets: Option<Shape>,
 }
@@ -103,6 +104,7 @@ fn read_as<T: DeserializeOwned>(text: &str, file: &Path, syntax: Syntax) -> Resu
         },
     };
     let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
+    let why = without_values(&why);
     // serde names Rust's types.
     let why = why.replace("expected u32", "expected a whole number").replace("expected u64", "expected a whole number");
     let error = Error::new(format!("the manifest {}{line}", file.display())).because_text(&*why);
@@ -114,6 +116,30 @@ fn read_as<T: DeserializeOwned>(text: &str, file: &Path, syntax: Syntax) -> Resu
         }
         (None, false, Syntax::Json) => error.help("check this line and the one above it: commas, brackets, quotes"),
     })
+}
+
+/// serde's text of an error without what the file holds: it may be a file of keys that was given by mistake. What can
+/// pass for the name of a field stays.
+fn without_values(why: &str) -> String {
+    let is_name = |text: &str| text.len() <= 32 && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    let mut clean = String::new();
+    for (number, part) in why.split('`').enumerate() {
+        match number {
+            0 => {}
+            number if number % 2 == 1 && !is_name(part) => {
+                clean.push_str("`…");
+                continue;
+            }
+            _ => clean.push('`'),
+        }
+        clean.push_str(part);
+    }
+    match (clean.find("string \""), clean.rfind('"')) {
+        (Some(start), Some(end)) if start + 7 < end => {
+            format!("{}text{}", clean.get(..start).unwrap_or_default(), clean.get(end + 1..).unwrap_or_default())
+        }
+        _ => clean,
+    }
 }
 
 /// The known field that is nearest to an unknown one, from serde's text of that error:
@@ -148,5 +174,50 @@ impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Pairs<T> {
             }
         }
         deserializer.deserialize_any(Collect(std::marker::PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_of_a_file_is_told() {
+        assert_eq!(
+            without_values("invalid type: string \"AGE-SECRET-KEY-1 \\\"x\\\"\", expected struct Form"),
+            "invalid type: text, expected struct Form"
+        );
+        assert_eq!(
+            without_values("a: unknown field `onwer`, expected one of `key`, `owner`"),
+            "a: unknown field `onwer`, expected one of `key`, `owner`"
+        );
+        assert_eq!(without_values("unknown field `root:$6$abc`, expected `key`"), "unknown field `…`, expected `key`");
+    }
+
+    fn read(text: &str, file: &str) -> std::result::Result<Manifest, Vec<Error>> {
+        parse(text, Path::new(file), &Surroundings { base: "/base".into(), ..Surroundings::default() })
+    }
+
+    #[test]
+    fn the_form_for_people_may_be_json_too_and_a_secret_may_be_null() {
+        let yaml = read("defaultSopsFile: a.yaml\nsecrets:\n  b:\n  c: {}\n", "m.yaml").unwrap();
+        let json = read("{\"defaultSopsFile\": \"a.yaml\", \"secrets\": {\"b\": null, \"c\": {}}}", "m.json").unwrap();
+        assert_eq!(yaml, json);
+        assert_eq!(
+            json,
+            read("{\"defaultSopsFile\": \"a.yaml\", \"secrets\": {\"b\": null, \"c\": {}}}", "m").unwrap()
+        );
+        assert_eq!(yaml.secrets.len(), 2);
+        assert!(read("secrets:\n", "m.yaml").unwrap().secrets.is_empty());
+    }
+
+    #[test]
+    fn a_list_of_secrets_is_the_form_of_sops_nix_in_either_syntax() {
+        let json = r#"{"secrets": [{"name": "a", "mode": "0400", "sopsFile": "/s", "path": "/run/s/a", "strange": 1}],
+                       "secretsMountPoint": "/run/s.d", "symlinkPath": "/run/s", "templates": null, "other": []}"#;
+        let manifest = read(json, "m.json").unwrap();
+        assert_eq!(manifest, read(json, "m.yaml").unwrap());
+        assert_eq!(manifest.keep_generations, 0);
+        assert_eq!(manifest.secrets[0].name.as_str(), "a");
     }
 }

@@ -135,6 +135,9 @@ pub enum Group {
 pub struct Mode(u32);
 
 impl Mode {
+    /// For the owner alone.
+    pub const PRIVATE: Self = Self(0o600);
+
     /// Takes octal text such as `0400`. The error says why it is no mode.
     pub fn from_octal(text: &str) -> Result<Self, String> {
         let bits = match text.bytes().all(|byte| (b'0'..=b'7').contains(&byte)) {
@@ -169,14 +172,16 @@ pub enum Storage {
 pub struct KeySources {
     /// Files with age identities.
     pub age_key_files: Vec<PathBuf>,
-    /// SSH private keys, used as age identities.
+    /// SSH private keys. What a file is encrypted to tells in which way one is used.
     pub ssh_key_files: Vec<PathBuf>,
     /// Places that are looked at too, and of which nothing is said where there is no file.
     pub usual_places: UsualPlaces,
     /// A file with variables for key sources.
     pub environment_file: Option<PathBuf>,
-    /// Key sources of the manifest that this version cannot use, for the error when no identity fits.
-    pub unsupported: Vec<String>,
+    /// A systemd credential that holds a key: its name in `$CREDENTIALS_DIRECTORY`.
+    pub age_key_credential: Option<String>,
+    /// gpg's home directory.
+    pub gnupg_home: Option<PathBuf>,
 }
 
 /// Where sops looks for identities by itself.

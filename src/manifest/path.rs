@@ -22,6 +22,16 @@ impl AbsolutePath {
             return Err("holds `..`, which may lead elsewhere than it seems".into());
         }
         let path: PathBuf = base.join(text).components().collect();
+        // Linux: NAME_MAX, and PATH_MAX with room for links; each part is a directory that is open while it is walked.
+        const LONGEST_PART: usize = 255;
+        const LONGEST: usize = 3500;
+        const DEEPEST: usize = 64;
+        if path.components().any(|part| part.as_os_str().len() > LONGEST_PART) {
+            return Err(format!("has a part longer than {LONGEST_PART} bytes"));
+        }
+        if path.as_os_str().len() > LONGEST || path.components().count() > DEEPEST {
+            return Err(format!("is longer than {LONGEST} bytes or {DEEPEST} parts"));
+        }
         match (path.is_absolute(), path.file_name()) {
             (true, Some(_)) => Ok(Self(path)),
             (true, None) => Err("is the root directory".into()),
@@ -57,6 +67,11 @@ impl AbsolutePath {
     /// The path below this one that has this name.
     pub fn join(&self, name: &str) -> Self {
         Self(self.0.join(name))
+    }
+
+    /// Whether this path is `other`, or one of the two lies below the other.
+    pub fn overlaps(&self, other: &AbsolutePath) -> bool {
+        self.0.starts_with(&other.0) || other.0.starts_with(&self.0)
     }
 
     /// What this path is below `directory`; `None` where it does not lie below it.

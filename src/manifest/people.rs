@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 /// The manifest as a person writes it.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a manifest")]
 pub(super) struct RawManifest {
     #[serde(default)]
     secrets: Pairs<RawSecret>,
@@ -24,6 +24,7 @@ pub(super) struct RawManifest {
     default_sops_key: Option<String>,
     #[serde(default)]
     age: RawAge,
+    gnupg_home: Option<PathBuf>,
     environment_file: Option<PathBuf>,
     secrets_mount_point: Option<String>,
     symlink_path: Option<String>,
@@ -37,9 +38,10 @@ pub(super) struct RawManifest {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "the fields of `age`")]
 struct RawAge {
     key_file: Option<PathBuf>,
+    key_credential: Option<String>,
     #[serde(default)]
     ssh_key_paths: Vec<PathBuf>,
 }
@@ -52,7 +54,7 @@ enum RawLog {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "the fields of a secret")]
 struct RawSecret {
     key: Option<String>,
     sops_file: Option<PathBuf>,
@@ -94,9 +96,11 @@ pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::re
     if raw.user_mode && raw.use_tmpfs {
         errors.push(Error::new("`useTmpfs` has no meaning with `userMode`: a user mounts nothing"));
     }
+    errors.extend(raw.age.key_credential.as_deref().and_then(bad_credential));
     if let Some((a, b)) = collision(secrets.iter().map(|secret| &secret.name)) {
         errors.push(super::sops_nix::collide("secret", a, b));
     }
+    errors.extend(overlap(&mount_point, &symlink_path));
     let (mount_point, symlink_path) = match (mount_point, symlink_path) {
         (Ok(mount_point), Ok(symlink_path)) if errors.is_empty() => (mount_point, symlink_path),
         (mount_point, symlink_path) => {
@@ -122,7 +126,8 @@ pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::re
             ssh_key_files: raw.age.ssh_key_paths.iter().map(from_base).collect(),
             environment_file: raw.environment_file.as_ref().map(from_base),
             usual_places: usual_places(raw.user_mode, surroundings),
-            unsupported: Vec::new(),
+            age_key_credential: raw.age.key_credential.clone(),
+            gnupg_home: raw.gnupg_home.as_ref().map(from_base),
         },
         log: Log {
             key_import: raw.log.contains(&RawLog::KeyImport),
@@ -168,9 +173,11 @@ fn secret(name: &str, raw: &RawSecret, manifest: &RawManifest, surroundings: &Su
 /// The key is the secret's name unless it is given; of a binary file, which has no keys, it is the whole file.
 fn key(name: &str, own: Option<&String>, default: Option<&String>, format: Format) -> Result<KeyRequest> {
     match (format, own.map(String::as_str)) {
-        (Format::Binary, None | Some("")) => Ok(KeyRequest::Whole),
-        (Format::Binary, Some(key)) => Err(Error::new(format!("`key` is `{key}`, but a binary file has no keys"))
-            .help("leave `key` out, or give the file's true `format`")),
+        (Format::Binary | Format::Age, None | Some("")) => Ok(KeyRequest::Whole),
+        (Format::Binary | Format::Age, Some(key)) => {
+            Err(Error::new(format!("`key` is `{key}`, but a file of the format `{}` has no keys", format.name()))
+                .help("leave `key` out, or give the file's true `format`"))
+        }
         (_, own) => Ok(match own.or(default.map(String::as_str)).unwrap_or(name) {
             "" => KeyRequest::Whole,
             key => KeyRequest::Key(KeyPath::new(key)),
@@ -200,6 +207,21 @@ fn access(raw: &RawSecret) -> Result<Access> {
         }
         .map_err(|why| Error::new(why).help("write it as octal text in quotes, such as mode: \"0400\""))?,
     })
+}
+
+/// The store and the link to it must be apart: one would take the other's place.
+pub(super) fn overlap(mount_point: &Result<AbsolutePath>, symlink_path: &Result<AbsolutePath>) -> Option<Error> {
+    let (Ok(mount_point), Ok(symlink_path)) = (mount_point, symlink_path) else { return None };
+    mount_point.overlaps(symlink_path).then(|| {
+        Error::new(format!("`symlinkPath` ({symlink_path}) and `secretsMountPoint` ({mount_point}) overlap"))
+            .help("neither may be the other, or lie below it")
+    })
+}
+
+/// A credential is a file in one directory, so its name must not lead elsewhere.
+pub(super) fn bad_credential(name: &str) -> Option<Error> {
+    let bad = Name::new(name).is_err() || name.contains('/');
+    bad.then(|| Error::new(format!("`{name}` is no name of a systemd credential")).help("give the name alone"))
 }
 
 /// In user mode identities may also stand where sops looks for them. Root's are named by the manifest alone.

@@ -40,6 +40,8 @@ pub(super) struct RawManifest {
     age_key_file: PathBuf,
     #[serde(default, deserialize_with = "null_is_default")]
     age_ssh_key_paths: Vec<PathBuf>,
+    /// Not of sops-nix, but of our own module.
+    age_key_credential: Option<String>,
     #[serde(default, deserialize_with = "null_is_default")]
     use_tmpfs: bool,
     #[serde(default, deserialize_with = "null_is_default")]
@@ -151,10 +153,12 @@ pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::re
             }
         }
     }
+    errors.extend(raw.age_key_credential.as_deref().and_then(people::bad_credential));
     let names = collision(secrets.iter().map(|secret| &secret.name)).map(|(a, b)| collide("secret", a, b));
     errors.extend(names);
     let names = collision(templates.iter().map(|template| &template.name)).map(|(a, b)| collide("template", a, b));
     errors.extend(names);
+    errors.extend(people::overlap(&mount_point, &symlink_path));
     let (mount_point, symlink_path) = match (mount_point, symlink_path) {
         (Ok(mount_point), Ok(symlink_path)) if errors.is_empty() => (mount_point, symlink_path),
         (mount_point, symlink_path) => {
@@ -178,9 +182,10 @@ pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::re
         log: Log { key_import: raw.logging.key_import, secret_changes: raw.logging.secret_changes },
         key_sources: KeySources {
             usual_places: people::usual_places(raw.user_mode, surroundings),
-            unsupported: unsupported(&raw),
             age_key_files: Some(raw.age_key_file).filter(|path| !path.as_os_str().is_empty()).into_iter().collect(),
-            ssh_key_files: raw.age_ssh_key_paths,
+            ssh_key_files: raw.age_ssh_key_paths.into_iter().chain(raw.ssh_key_paths).collect(),
+            age_key_credential: raw.age_key_credential,
+            gnupg_home: Some(PathBuf::from(raw.gnupg_home)).filter(|home| !home.as_os_str().is_empty()),
             environment_file: None,
         },
     })
@@ -211,7 +216,7 @@ fn secret(raw: &RawSecret, manifest: &RawManifest, surroundings: &Surroundings) 
     };
     Ok(Secret {
         key: match (format, raw.key.as_str()) {
-            (Format::Binary, _) | (_, "") => KeyRequest::Whole,
+            (Format::Binary | Format::Age, _) | (_, "") => KeyRequest::Whole,
             (Format::Yaml | Format::Json, key) => KeyRequest::Key(KeyPath::new(key)),
             (Format::Dotenv | Format::Ini, key) => KeyRequest::KeyOrWhole(KeyPath::new(key)),
         },
@@ -287,12 +292,6 @@ fn path(text: &str, user_mode: bool, surroundings: &Surroundings) -> std::result
         true => AbsolutePath::in_user_mode(text, surroundings),
         false => AbsolutePath::new(text, &surroundings.base),
     }
-}
-
-fn unsupported(raw: &RawManifest) -> Vec<String> {
-    let keys = raw.ssh_key_paths.iter().map(|path| format!("`sshKeyPaths` {} (as PGP key)", path.display()));
-    let home = (!raw.gnupg_home.is_empty()).then(|| format!("`gnupgHome` {}", raw.gnupg_home));
-    keys.chain(home).collect()
 }
 
 fn notices(raw: &RawManifest) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! What a person is told when a sops file does not open, or does not hold what the manifest wants of it.
 
 use crate::error::{Error, quoted};
-use crate::identity::Identities;
+use crate::identity::{Identities, Identity};
 use crate::plan::{Plan, SopsFile};
 use crate::sops::cipher::CipherError;
 use crate::sops::data_key::NoDataKey;
@@ -88,29 +88,57 @@ pub(super) fn locked(error: NoDataKey, path: &Path, metadata: &Metadata, identit
         1 => Error::new("no identity here opens it"),
         _ => Error::new(format!("identities here open {opened} of its key groups, and {needed} are needed")),
     };
-    let keys: Vec<String> =
-        metadata.key_groups.iter().flat_map(|group| group.in_order()).map(ToString::to_string).collect();
-    error = error.note(format!("it is encrypted to\n{}", keys.join("\n")));
-    let found: Vec<String> =
-        identities.found().iter().map(|identity| format!("{} from {}", identity.public, identity.origin)).collect();
-    error = match found.as_slice() {
-        [] => error.note("there is no identity to try"),
-        found => error.note(format!("tried\n{}", found.join("\n"))),
-    };
-    if !identities.problems().is_empty() {
-        error = error.note(format!("could not use\n{}", identities.problems().join("\n")));
-    }
+    let keys = || metadata.key_groups.iter().flat_map(|group| group.in_order());
+    error = error.note(format!("it is encrypted to\n{}", lines(keys().map(ToString::to_string))));
+    error = tried(error, identities, |identity| identity.concerns(keys()));
     if !broken.is_empty() {
-        return error.note(format!("broken in the file\n{}", broken.join("\n"))).help("take a good copy of the file");
+        error = error.note(format!("did not open\n{}", broken.join("\n")));
     }
-    match identities.found().first() {
-        Some(identity) => error.help(format!(
-            "to let this machine in, add {} to .sops.yaml and run `sops updatekeys {}`",
-            identity.public,
-            quoted(path)
-        )),
+    if broken.iter().any(|why| why.contains("its `enc`")) {
+        error = error.help("what the file holds for that key is damaged: take a good copy of the file");
+    }
+    let command = |recipient| format!("add {recipient} to .sops.yaml and run `sops updatekeys {}`", quoted(path));
+    let_in(error, identities, command)
+}
+
+/// A plain age file that no identity opens. It does not say to whom it is encrypted.
+pub(super) fn locked_age(broken: Option<String>, identities: &Identities) -> Error {
+    let error = tried(Error::new("no identity here decrypts this age file"), identities, |_| false);
+    let error = match broken {
+        Some(why) => error.note(format!("what was tried failed: {why}")),
+        None => error,
+    };
+    let_in(error, identities, |recipient| {
+        format!("encrypt the file to {recipient} too; agenix does with `agenix --rekey`")
+    })
+}
+
+/// Adds which identities there are, and which key sources gave none. gpg is always there to be tried; it is worth a word
+/// only where it `concerns` the file.
+fn tried(error: Error, identities: &Identities, concerns: impl Fn(&Identity) -> bool) -> Error {
+    let worth_a_word = |identity: &&Identity| identity.recipient().is_some() || concerns(identity);
+    let found = identities.found().iter().filter(worth_a_word);
+    let found = lines(found.map(|identity| format!("{} from {}", identity.public, identity.origin)));
+    let error = match found.as_str() {
+        "" => error.note("there is no identity here"),
+        found => error.note(format!("the identities here are\n{found}")),
+    };
+    match identities.problems() {
+        [] => error,
+        problems => error.note(format!("could not use\n{}", problems.join("\n"))),
+    }
+}
+
+/// Adds how this machine is let in.
+fn let_in(error: Error, identities: &Identities, command: impl Fn(String) -> String) -> Error {
+    match identities.found().iter().find_map(Identity::recipient) {
+        Some(recipient) => error.help(format!("to let this machine in, {}", command(recipient))),
         None => error.help("name a key in the manifest: `age.keyFile` or `age.sshKeyPaths`"),
     }
+}
+
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A file whose values or MAC do not hold.

@@ -9,7 +9,7 @@ use crate::manifest::KeyRequest;
 use crate::plan::{Plan, PlannedSecret, SopsFile};
 use crate::secret::SecretBytes;
 use crate::sops::convert::Output;
-use crate::sops::data_key::{self, Keyring};
+use crate::sops::data_key::{self, Keyring, Unwrapped};
 use crate::sops::format::Format;
 use crate::sops::key::{Finder, KeyPath, Part};
 use crate::sops::tree::Map;
@@ -125,6 +125,13 @@ fn open_file(plan: &Plan<'_>, file: &SopsFile<'_>, means: &Means<'_>) -> Result<
 fn verify(path: &Path, format: Format, means: &Means<'_>) -> Result<VerifiedFile, Error> {
     let bytes = (means.read)(path)
         .map_err(|error| Error::new("cannot be read").because(error).help("check the path of the file"))?;
+    if format == Format::Age {
+        return match means.keyring.decrypt_age(bytes.expose()) {
+            Unwrapped::Opened(plain) => Ok(VerifiedFile::of_age(plain)),
+            Unwrapped::NotMine => Err(explain::locked_age(None, means.identities)),
+            Unwrapped::Broken(why) => Err(explain::locked_age(Some(why), means.identities)),
+        };
+    }
     let encrypted = EncryptedFile::read(bytes.expose(), format)
         .map_err(|error| explain::not_sops(error, path, format, bytes.expose()))?;
     drop(bytes);

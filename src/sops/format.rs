@@ -15,11 +15,13 @@ pub enum Format {
     Dotenv,
     /// Any bytes, which sops wraps in a JSON object with the one key `data`.
     Binary,
+    /// Not of sops: a plain age file, armored or binary, as agenix has them.
+    Age,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 5] = [Self::Yaml, Self::Json, Self::Ini, Self::Dotenv, Self::Binary];
+    pub const ALL: [Self; 6] = [Self::Yaml, Self::Json, Self::Ini, Self::Dotenv, Self::Binary, Self::Age];
 
     /// The name that sops and manifests use.
     pub fn name(self) -> &'static str {
@@ -29,6 +31,7 @@ impl Format {
             Self::Ini => "ini",
             Self::Dotenv => "dotenv",
             Self::Binary => "binary",
+            Self::Age => "age",
         }
     }
 
@@ -37,8 +40,13 @@ impl Format {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
+    /// Whether the file is one value, without keys.
+    pub fn is_one_value(self) -> bool {
+        matches!(self, Self::Binary | Self::Age)
+    }
+
     /// The format of a file by its name, as sops tells it (`FormatForPath`): by the ending alone, case counts, and
-    /// what has no known ending is binary.
+    /// what has no known ending is binary. The ending `.age`, which sops does not know, is agenix's.
     pub fn of_path(path: &Path) -> Self {
         let name = path.as_os_str().as_encoded_bytes();
         let ends = |ending: &str| name.ends_with(ending.as_bytes());
@@ -50,6 +58,8 @@ impl Format {
             Self::Dotenv
         } else if ends(".ini") {
             Self::Ini
+        } else if ends(".age") {
+            Self::Age
         } else {
             Self::Binary
         }
@@ -68,6 +78,7 @@ mod tests {
             (".env", Format::Dotenv),
             ("prod.env", Format::Dotenv),
             ("a.ini", Format::Ini),
+            ("a.age", Format::Age),
             ("a.json", Format::Json),
             ("a.YAML", Format::Binary),
             ("secrets", Format::Binary),

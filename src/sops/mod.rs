@@ -17,12 +17,13 @@ pub mod store;
 pub mod time;
 pub mod tree;
 
+use crate::secret::SecretBytes;
 use data_key::DataKey;
 use decrypt::Refused;
 use format::Format;
 use metadata::{BadMetadata, Metadata};
 use store::SyntaxError;
-use tree::Map;
+use tree::{Entry, Map, MapItem, Node, Scalar};
 
 /// A sops file as it lies on disk: parsed, its values still encrypted.
 pub struct EncryptedFile {
@@ -53,6 +54,7 @@ impl EncryptedFile {
         let documents = match format {
             Format::Yaml => store::yaml::read(bytes),
             Format::Json | Format::Binary => one(store::json::read(bytes)),
+            Format::Age => Err(SyntaxError::anywhere("is an age file, not one of sops")),
             Format::Ini => one(store::ini::read(bytes)),
             Format::Dotenv => one(store::dotenv::read(bytes)),
         };
@@ -79,6 +81,12 @@ impl EncryptedFile {
 }
 
 impl VerifiedFile {
+    /// A plain age file as a file of one value. age authenticates it by itself.
+    pub fn of_age(plain: SecretBytes) -> Self {
+        let data = Entry { key: "data".into(), value: Node::Scalar(Scalar::Str(plain)), line: 0 };
+        Self { format: Format::Age, documents: vec![Map(vec![MapItem::Entry(data)])] }
+    }
+
     /// The format that the file was read as.
     pub fn format(&self) -> Format {
         self.format

@@ -1,14 +1,17 @@
 //! Users and groups of the host, by its name services.
 
+use super::root::Root;
+use crate::error::{Error, Result};
 use crate::plan::{Accounts, Ids};
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The accounts of the host that this runs on.
-pub struct Host;
+pub struct HostAccounts;
 
-impl Accounts for Host {
+impl Accounts for HostAccounts {
     fn user(&self, name: &str) -> io::Result<Option<Ids>> {
         let user = nix::unistd::User::from_name(name)?;
         Ok(user.map(|user| Ids { uid: user.uid.as_raw(), gid: user.gid.as_raw() }))
@@ -19,55 +22,63 @@ impl Accounts for Host {
     }
 
     fn known(&self) -> Vec<String> {
-        names_in(Path::new("/etc"))
+        // They serve for suggestions only, so a file that cannot be read is none.
+        let files = ["/etc/passwd", "/etc/group"].map(|file| fs::read_to_string(file).unwrap_or_default());
+        files.iter().flat_map(|text| names_in(text)).collect()
     }
 }
 
 /// The accounts of an image: those that its own `etc/passwd` and `etc/group` list.
-pub struct Image(PathBuf);
+pub struct Image {
+    users: String,
+    groups: String,
+}
 
 impl Image {
-    /// The image below `root`, or `None` where it lists no accounts.
-    pub fn below(root: &Path) -> Option<Self> {
-        let etc = root.join("etc");
-        (etc.join("passwd").exists() || etc.join("group").exists()).then_some(Self(etc))
-    }
-
-    /// The numbers behind `name` in `file`, whose lines are fields parted by colons.
-    fn find(&self, file: &str, name: &str) -> io::Result<Option<(u32, Option<u32>)>> {
-        let text = match fs::read_to_string(self.0.join(file)) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+    /// The image below `root`, or `None` where it lists no accounts. Its files are reached as everything below the root
+    /// is: a link in it does not lead to the host's.
+    pub fn below(root: &Root) -> Result<Option<Self>> {
+        let Some(etc) = root.find(Path::new("/etc"))? else { return Ok(None) };
+        let read = |name: &str| {
+            etc.dir
+                .read_small(OsStr::new(name))
+                .map_err(|error| Error::new(format!("cannot read /etc/{name} below the root")).because(error))
         };
-        let Some(line) = text.lines().find(|line| line.split(':').next() == Some(name)) else { return Ok(None) };
-        let mut numbers = line.split(':').skip(2).map(|field| field.parse().ok());
-        match numbers.next().flatten() {
-            Some(id) => Ok(Some((id, numbers.next().flatten()))),
-            None => Err(io::Error::other(format!("the line of `{name}` in {file} holds no number"))),
-        }
+        Ok(match (read("passwd")?, read("group")?) {
+            (None, None) => None,
+            (users, groups) => Some(Self { users: users.unwrap_or_default(), groups: groups.unwrap_or_default() }),
+        })
+    }
+}
+
+/// The numbers behind `name` in a text whose lines are fields parted by colons.
+fn find(text: &str, name: &str) -> io::Result<Option<(u32, Option<u32>)>> {
+    let Some(line) = text.lines().find(|line| line.split(':').next() == Some(name)) else { return Ok(None) };
+    let mut numbers = line.split(':').skip(2).map(|field| field.parse().ok());
+    match numbers.next().flatten() {
+        Some(id) => Ok(Some((id, numbers.next().flatten()))),
+        None => Err(io::Error::other(format!("the line of `{name}` holds no number"))),
     }
 }
 
 impl Accounts for Image {
     fn user(&self, name: &str) -> io::Result<Option<Ids>> {
-        let found = self.find("passwd", name)?;
+        let found = find(&self.users, name)?;
         Ok(found.and_then(|(uid, gid)| gid.map(|gid| Ids { uid, gid })))
     }
 
     fn group(&self, name: &str) -> io::Result<Option<u32>> {
-        Ok(self.find("group", name)?.map(|(gid, _)| gid))
+        Ok(find(&self.groups, name)?.map(|(gid, _)| gid))
     }
 
     fn known(&self) -> Vec<String> {
-        names_in(&self.0)
+        names_in(&self.users).chain(names_in(&self.groups)).collect()
     }
 }
 
-/// The names that the files below `etc` list. They serve for suggestions only, so a file that cannot be read is none.
-fn names_in(etc: &Path) -> Vec<String> {
-    let files = ["passwd", "group"].map(|file| fs::read_to_string(etc.join(file)).unwrap_or_default());
-    files.iter().flat_map(|text| text.lines()).filter_map(|line| line.split(':').next()).map(str::to_owned).collect()
+/// The names that a list of accounts begins its lines with.
+fn names_in(text: &str) -> impl Iterator<Item = String> {
+    text.lines().filter_map(|line| line.split(':').next()).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -76,11 +87,13 @@ mod tests {
 
     #[test]
     fn an_image_has_its_own_accounts() {
-        let root = tempfile::tempdir().unwrap();
-        assert!(Image::below(root.path()).is_none());
-        fs::create_dir(root.path().join("etc")).unwrap();
-        fs::write(root.path().join("etc/passwd"), "root:x:0:0::/:/bin/sh\nweb:x:33:34::/:/bin/sh\nbad:x\n").unwrap();
-        let image = Image::below(root.path()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        assert!(Image::below(&root).unwrap().is_none());
+        fs::create_dir(directory.path().join("etc")).unwrap();
+        fs::write(directory.path().join("etc/passwd"), "root:x:0:0::/:/bin/sh\nweb:x:33:34::/:/bin/sh\nbad:x\n")
+            .unwrap();
+        let image = Image::below(&root).unwrap().unwrap();
         assert_eq!(image.user("web").unwrap(), Some(Ids { uid: 33, gid: 34 }));
         assert_eq!(image.user("we").unwrap(), None);
         assert!(image.user("bad").is_err());
@@ -90,8 +103,8 @@ mod tests {
 
     #[test]
     fn the_host_tells_what_does_not_exist() {
-        assert_eq!(Host.user("root").unwrap(), Some(Ids { uid: 0, gid: 0 }));
-        assert_eq!(Host.user("no-such-user-here").unwrap(), None);
-        assert_eq!(Host.group("no-such-group-here").unwrap(), None);
+        assert_eq!(HostAccounts.user("root").unwrap(), Some(Ids { uid: 0, gid: 0 }));
+        assert_eq!(HostAccounts.user("no-such-user-here").unwrap(), None);
+        assert_eq!(HostAccounts.group("no-such-group-here").unwrap(), None);
     }
 }

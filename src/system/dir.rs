@@ -8,7 +8,7 @@ use nix::sys::stat::{self, FileStat, Mode, SFlag};
 use nix::unistd::{self, Gid, Uid, UnlinkatFlags};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -90,6 +90,42 @@ impl Dir {
         self.open_dir(name)
     }
 
+    /// Makes the directory `name`, which everyone can pass and read, with the owner that this process has for files.
+    /// The program's umask is 022, so the mode is exact.
+    pub fn make_open_dir(&self, name: &OsStr) -> io::Result<()> {
+        Ok(stat::mkdirat(&self.0, name, Mode::from_bits_truncate(0o755))?)
+    }
+
+    /// Opens the file `name` that locks are taken on, and makes it where it is missing. Nobody else may open it: whoever
+    /// can, can keep every run waiting.
+    pub fn open_lock_file(&self, name: &OsStr) -> io::Result<File> {
+        let flags = OFlag::O_CREAT | OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let file = File::from(fcntl::openat(&self.0, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
+        let found = stat::fstat(&file)?;
+        if !is(&found, SFlag::S_IFREG) || found.st_uid != users::get_effective_uid() {
+            return Err(io::Error::other(format!("`{}` is not ours", name.display())));
+        }
+        stat::fchmod(&file, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        Ok(file)
+    }
+
+    /// Reads the small file `name`; `None` where there is none.
+    pub fn read_small(&self, name: &OsStr) -> io::Result<Option<String>> {
+        const LARGEST: u64 = 1 << 20;
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let file = match fcntl::openat(&self.0, name, flags, Mode::empty()) {
+            Ok(fd) => File::from(fd),
+            Err(nix::errno::Errno::ENOENT) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        if !is(&stat::fstat(&file)?, SFlag::S_IFREG) {
+            return Err(io::Error::other(format!("`{}` is no regular file", name.display())));
+        }
+        let mut text = String::new();
+        file.take(LARGEST).read_to_string(&mut text)?;
+        Ok(Some(text))
+    }
+
     /// Gives this directory its owner and its mode.
     pub fn set_access(&self, ids: Option<Ids>, mode: u32) -> io::Result<()> {
         set_access(&self.0, ids, mode)
@@ -121,9 +157,9 @@ impl Dir {
         Ok(unistd::fchownat(&link, "", Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::AT_EMPTY_PATH)?)
     }
 
-    /// Gives the file `name` a second name in this directory. A name that is taken is an error.
-    pub fn add_name(&self, name: &OsStr, second: &OsStr) -> io::Result<()> {
-        Ok(unistd::linkat(&self.0, name, &self.0, second, AtFlags::empty())?)
+    /// Moves `name` to `new_name` in this directory. A name that is taken is an error.
+    pub fn rename_to_free(&self, name: &OsStr, new_name: &OsStr) -> io::Result<()> {
+        Ok(fcntl::renameat2(&self.0, name, &self.0, new_name, RenameFlags::RENAME_NOREPLACE)?)
     }
 
     /// Moves `name` to `new_name` in `to`, in place of what stands there.

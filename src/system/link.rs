@@ -1,10 +1,12 @@
-//! Puts links in place, with no moment at which nothing stands there.
+//! Puts links in place, with no moment at which nothing stands there, and loses nothing that stood there.
 
 use super::dir::{Dir, Standing};
 use crate::error::{Error, Result};
 use crate::plan::Ids;
+use sha2::{Digest, Sha256};
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// What is done with a directory that stands where a link is to stand.
@@ -12,48 +14,50 @@ use std::path::Path;
 pub enum OnDirectory {
     /// It is an error.
     Refuse,
-    /// The link takes its place and the directory is removed.
-    Replace,
+    /// It is moved aside.
+    MoveAside,
 }
 
-/// What putting a link in place did.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Placed {
-    /// The link stood there already.
-    Unchanged,
-    /// The link is new, or another stood there.
-    Linked,
-    /// A file stood there; it has this name now.
-    MovedAside(OsString),
-}
-
-/// Makes `name` in `dir` a link to `target` that belongs to `ids`.
+/// Makes `name` in `dir` a link to `target` that belongs to `ids`. What else stood there is moved aside; `moved` is told
+/// its new name.
 ///
 /// The link is made under another name and then moved into place. That name is the same in every run, so what a run
-/// leaves behind that was cut off, the next one takes away.
-pub fn place(dir: &Dir, name: &OsStr, target: &Path, ids: Option<Ids>, on_directory: OnDirectory) -> Result<Placed> {
+/// leaves behind that was cut off, the next one puts right.
+pub fn place(
+    dir: &Dir,
+    name: &OsStr,
+    target: &Path,
+    ids: Option<Ids>,
+    on_directory: OnDirectory,
+    moved: &mut dyn FnMut(&OsStr),
+) -> Result<()> {
     let describe = |error: io::Error| Error::new(format!("cannot make the link `{}`", name.display())).because(error);
-    let new = OsString::from_iter([OsStr::new("."), name, OsStr::new(".sops-install")]);
-    // A directory that was swapped out and not yet removed; it may hold secrets.
-    if on_directory == OnDirectory::Replace {
-        dir.remove_all(&new).map_err(describe)?;
-    }
+    let new = working_name(name);
+    clear(dir, &new, name, moved).map_err(describe)?;
     let standing = dir.look(name).map_err(describe)?;
     match standing {
-        Standing::Link if is_right(dir, name, target, ids) => return Ok(Placed::Unchanged),
+        Standing::Link if is_right(dir, name, target, ids) => return Ok(()),
         Standing::Directory if on_directory == OnDirectory::Refuse => {
             return Err(Error::new(format!("a directory stands where the link `{}` is to stand", name.display()))
                 .help("move it away, or choose another path"));
         }
         _ => {}
     }
-    make(dir, &new, target, ids).map_err(describe)?;
-    swap_in(dir, &new, name, standing)
-        .inspect_err(|_| {
-            // The error that is reported says more than one of this removal would.
-            let _ = dir.remove_file(&new);
-        })
-        .map_err(describe)
+    let swapped = dir.make_link(&new, target.as_os_str(), ids).and_then(|()| match standing {
+        Standing::Nothing | Standing::Link => dir.rename(&new, dir, name),
+        Standing::File | Standing::Directory => dir.exchange(&new, dir, name),
+    });
+    // What was swapped out goes to its backup name; a link that could not be put in place is removed.
+    let cleared = clear(dir, &new, name, moved);
+    swapped.and(cleared).map_err(describe)
+}
+
+/// The name under which a link is made before it is moved. It has the same length for every name, since a name may be
+/// as long as names can be.
+fn working_name(name: &OsStr) -> OsString {
+    let hash = Sha256::digest(name.as_bytes());
+    let start = hash.iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    format!(".sops-install.{start}").into()
 }
 
 fn is_right(dir: &Dir, name: &OsStr, target: &Path, ids: Option<Ids>) -> bool {
@@ -61,42 +65,25 @@ fn is_right(dir: &Dir, name: &OsStr, target: &Path, ids: Option<Ids>) -> bool {
     same_target && ids.is_none_or(|ids| dir.owner(name).is_ok_and(|owner| owner == ids))
 }
 
-fn make(dir: &Dir, new: &OsStr, target: &Path, ids: Option<Ids>) -> io::Result<()> {
-    match dir.look(new)? {
-        Standing::Nothing => {}
-        Standing::Link => dir.remove_file(new)?,
-        _ => return Err(io::Error::other(format!("`{}` stands in the way, and is none of ours", new.display()))),
-    }
-    dir.make_link(new, target.as_os_str(), ids)
-}
-
-fn swap_in(dir: &Dir, new: &OsStr, name: &OsStr, standing: Standing) -> io::Result<Placed> {
-    match standing {
-        Standing::Nothing | Standing::Link => dir.rename(new, dir, name).map(|()| Placed::Linked),
-        // The file gets its second name first: it is never without one.
-        Standing::File => {
-            let second = backup(dir, name)?;
-            dir.rename(new, dir, name)?;
-            Ok(Placed::MovedAside(second))
-        }
-        Standing::Directory => {
-            dir.exchange(new, dir, name)?;
-            dir.remove_all(new)?;
-            Ok(Placed::Linked)
-        }
+/// Takes away what stands under the working name: a link is one that was never put in place; anything else was swapped
+/// out, is somebody's, and gets a backup name.
+fn clear(dir: &Dir, working: &OsStr, name: &OsStr, moved: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
+    match dir.look(working)? {
+        Standing::Nothing => Ok(()),
+        Standing::Link => dir.remove_file(working),
+        Standing::File | Standing::Directory => back_up(dir, working, name).map(|backup| moved(&backup)),
     }
 }
 
-/// Gives the file a backup name that is free, and says which.
-fn backup(dir: &Dir, name: &OsStr) -> io::Result<OsString> {
+fn back_up(dir: &Dir, working: &OsStr, name: &OsStr) -> io::Result<OsString> {
     for number in 1..1000 {
         let suffix = if number == 1 { ".backup".to_owned() } else { format!(".backup{number}") };
-        let second = OsString::from_iter([name, OsStr::new(&suffix)]);
-        match dir.add_name(name, &second) {
-            Ok(()) => return Ok(second),
+        let backup = OsString::from_iter([name, OsStr::new(&suffix)]);
+        match dir.rename_to_free(working, &backup) {
+            Ok(()) => return Ok(backup),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
     }
-    Err(io::Error::other("there are too many backups of what stands there"))
+    Err(io::Error::other("there are too many backups of what stood there"))
 }

@@ -1,6 +1,10 @@
-//! One run at a time: a lock on the directory that generations lie in. It goes with the process, however that ends.
+//! One run at a time: a lock on a file beside the directory that generations lie in.
+//!
+//! The file can be opened by its owner alone, and stands outside of what is mounted. The lock goes with the process,
+//! however that ends; the file stays.
 
 use super::dir::Dir;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, TryLockError};
 use std::io;
 
@@ -10,9 +14,10 @@ pub struct Lock {
     _file: File,
 }
 
-/// Takes the lock on `dir`, and waits for it where another run holds it; `waiting` is called first in that case.
-pub fn lock(dir: &Dir, waiting: &mut dyn FnMut()) -> io::Result<Lock> {
-    let file = File::from(dir.reopen()?.into_fd());
+/// Takes the lock for the directory `name` in `above`, and waits for it where another run holds it; `waiting` is called
+/// first in that case.
+pub fn lock(above: &Dir, name: &OsStr, waiting: &mut dyn FnMut()) -> io::Result<Lock> {
+    let file = above.open_lock_file(&OsString::from_iter([OsStr::new("."), name, OsStr::new(".lock")]))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {

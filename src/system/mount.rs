@@ -11,45 +11,54 @@ use std::io;
 /// `linux/magic.h`; `nix` does not have it.
 const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
 
-/// What came of mounting.
-#[derive(Debug, PartialEq, Eq)]
+/// What stands at a mount point.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub enum Mounted {
-    /// It was mounted already.
-    Before,
-    /// It is mounted now; the directory must be opened again.
-    Now {
-        /// Whether its pages can be written to swap.
-        swappable: bool,
-    },
+    /// A directory like any other.
+    Nothing,
+    /// A ramfs. It is made for one purpose only.
+    Ramfs,
+    /// A tmpfs, which may be used for anything.
+    Tmpfs,
+    /// Another file system.
+    Other,
 }
 
-/// Mounts what `storage` asks for on `dir`, unless it is mounted there; `above` is the directory above.
-pub fn mount(dir: &Dir, above: &Dir, storage: Storage) -> Result<Mounted> {
-    let (kind, magic, options) = match storage {
-        Storage::UserDirectory => return Ok(Mounted::Before),
-        Storage::Ramfs => ("ramfs", RAMFS_MAGIC, "mode=0751"),
-        Storage::Tmpfs => ("tmpfs", TMPFS_MAGIC, "mode=0751,noswap"),
+/// What is mounted on `dir`, of which `above` is the directory above.
+pub fn mounted(dir: &Dir, above: Option<&Dir>) -> io::Result<Mounted> {
+    let is_mount_point = match above {
+        Some(above) => dir.stat()?.st_dev != above.stat()?.st_dev,
+        None => true,
     };
-    let describe = |error: io::Error| {
-        let error = Error::new(format!("cannot mount a {kind}")).because(error);
+    let found = fstatfs(dir.fd())?.filesystem_type();
+    Ok(match (is_mount_point, found) {
+        (false, _) => Mounted::Nothing,
+        (true, RAMFS_MAGIC) => Mounted::Ramfs,
+        (true, TMPFS_MAGIC) => Mounted::Tmpfs,
+        (true, _) => Mounted::Other,
+    })
+}
+
+/// Mounts what `storage` asks for on `dir`, which must be opened again then. Gives whether its pages can be written to
+/// swap.
+pub fn mount(dir: &Dir, storage: Storage) -> Result<bool> {
+    let (kind, options) = match storage {
+        Storage::UserDirectory => return Err(Error::new("a user mounts nothing")),
+        Storage::Ramfs => ("ramfs", "mode=0751"),
+        Storage::Tmpfs => ("tmpfs", "mode=0751,noswap"),
+    };
+    let describe = |error: Errno| {
+        let error = Error::new(format!("cannot mount a {kind}")).because(io::Error::from(error));
         error.help("this needs root and the capability CAP_SYS_ADMIN; a user sets `userMode: true`")
     };
-    let is_mount_point = dir.stat().map_err(describe)?.st_dev != above.stat().map_err(describe)?.st_dev;
-    let found = fstatfs(dir.fd()).map_err(|error| describe(error.into()))?.filesystem_type();
-    if is_mount_point && found == magic {
-        return Ok(Mounted::Before);
-    }
     let flags = MsFlags::MS_NODEV | MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
     let target = dir.proc_path();
     let attempt = |options: &str| nix::mount::mount(Some("none"), &target, Some(kind), flags, Some(options));
     match attempt(options) {
-        Ok(()) => Ok(Mounted::Now { swappable: false }),
+        Ok(()) => Ok(false),
         // Linux before 6.4 does not know `noswap`.
-        Err(Errno::EINVAL) if storage == Storage::Tmpfs => match attempt("mode=0751") {
-            Ok(()) => Ok(Mounted::Now { swappable: true }),
-            Err(error) => Err(describe(error.into())),
-        },
-        Err(error) => Err(describe(error.into())),
+        Err(Errno::EINVAL) if storage == Storage::Tmpfs => attempt("mode=0751").map(|()| true).map_err(describe),
+        Err(error) => Err(describe(error)),
     }
 }
 

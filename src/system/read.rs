@@ -1,8 +1,10 @@
 //! Reads files whole.
 
 use crate::secret::SecretBytes;
+use nix::fcntl::OFlag;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// The largest file that is read. Far above what a RAM file system should hold, and below what would exhaust a machine.
@@ -11,11 +13,18 @@ pub const LARGEST: u64 = 1 << 30;
 /// Reads a file whole into memory that is zeroed on drop. Its size is known first, so that the buffer is not moved and
 /// no copy stays behind.
 pub fn read(path: &Path) -> io::Result<SecretBytes> {
-    let file = File::open(path)?;
+    let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
+    // A named pipe would keep root waiting for whoever made it. What a shell passes as `<(…)` is the caller's own.
+    let is_callers =
+        ["/dev/fd/", "/dev/stdin", "/proc/self/fd/"].iter().any(|own| path.starts_with(own.trim_end_matches('/')));
+    if !metadata.is_file() && !is_callers {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let file = if is_callers { File::open(path)? } else { file };
     let capacity = usize::try_from(metadata.len().min(LARGEST)).map_err(io::Error::other)?;
     let mut bytes = SecretBytes::with_capacity(capacity + 1);
     let mut chunk = zeroize::Zeroizing::new([0u8; 64 * 1024]);

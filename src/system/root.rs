@@ -1,8 +1,9 @@
 //! Walks to a directory, one name at a time.
 //!
-//! Root works in directories that users control. Whoever owns a directory can put anything at the next name, at any
-//! moment; so a step out of an unprivileged user's directory into something of another owner is refused, and so is any
-//! link that such a user made. This is the rule of systemd-tmpfiles (CVE-2018-6954), a little stricter for links.
+//! Root works in directories that users control. Whoever can write to a directory can put anything at the next name, at
+//! any moment: what is theirs, and what is root's and lay elsewhere in their reach, links of root's included. So a step
+//! out of an unprivileged user's directory into something of another owner is refused, no link is followed that stands
+//! in such a directory, and none that such a user made. This is the rule of systemd-tmpfiles (CVE-2018-6954).
 
 use super::dir::{Dir, is};
 use crate::error::{Error, Result};
@@ -13,7 +14,6 @@ use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 /// The directory below which everything is installed: `/`, or the one that `--root` names.
@@ -28,12 +28,14 @@ pub struct Root {
 pub struct Place {
     /// The directory.
     pub dir: Dir,
-    /// The directory above it.
-    pub above: Dir,
+    /// The directory above it; `None` where it is the root itself.
+    pub above: Option<Dir>,
     /// Its path below the root, after all links.
     pub path: PathBuf,
     /// Whether this walk made it.
     pub made: bool,
+    /// Whether it and all directories above it can be written to by root alone.
+    pub trusted: bool,
 }
 
 /// A path that may not be walked, or that does not lead to a directory.
@@ -44,6 +46,12 @@ enum Refused {
     Foreign { owner: u32, next: u32 },
     UsersLink { owner: u32 },
     TooManyLinks,
+}
+
+/// A walk that came to its end: the root, and the directories from there on.
+struct Walked {
+    top: Step,
+    steps: Vec<Step>,
 }
 
 struct Step {
@@ -69,41 +77,47 @@ impl Root {
         self.is_host
     }
 
-    /// Walks to the directory `path`. Directories that are missing are made; each gets the owner of the one above it, so
-    /// that a home stays its user's.
+    /// Walks to the directory `path`. Directories that are missing are made; each belongs to the owner of the one above
+    /// it, so that a home stays its user's.
     pub fn walk(&self, path: &Path) -> Result<Place> {
-        let mut steps = Vec::new();
-        let fail = |reached: &[Step], name: &OsStr, why| refused(path, reached, name, why);
-        let top = self.start().map_err(|why| fail(&[], OsStr::new("/"), Refused::Io(why)))?;
-        steps.push(top);
+        match self.steps(path, Missing::Make)? {
+            Some(walked) => Ok(place(walked)),
+            None => Err(Error::new(format!("{} vanished while it was walked to", path.display()))),
+        }
+    }
+
+    /// Walks to the directory `path` if it is there, and makes nothing.
+    pub fn find(&self, path: &Path) -> Result<Option<Place>> {
+        Ok(self.steps(path, Missing::Stop)?.map(place))
+    }
+
+    fn steps(&self, path: &Path, on_missing: Missing) -> Result<Option<Walked>> {
+        let mut steps: Vec<Step> = Vec::new();
+        let top = self.start().map_err(|why| refused(path, &[], OsStr::new("/"), Refused::Io(why)))?;
         let mut pending: VecDeque<OsString> = names(path).collect();
         let mut links = 0;
         while let Some(name) = pending.pop_front() {
             if name == ".." {
-                steps.truncate(steps.len().saturating_sub(1).max(1));
+                steps.pop();
                 continue;
             }
-            match self.step(&steps, &name) {
+            match self.step(steps.last().unwrap_or(&top), &name, on_missing) {
                 Ok(Next::Directory(step)) => steps.push(step),
+                Ok(Next::Missing) => return Ok(None),
                 Ok(Next::Link(target)) => {
                     links += 1;
                     if links > 40 {
-                        return Err(fail(&steps, &name, Refused::TooManyLinks));
+                        return Err(refused(path, &steps, &name, Refused::TooManyLinks));
                     }
                     if target.is_absolute() {
-                        steps.truncate(1);
+                        steps.clear();
                     }
                     names(&target).collect::<Vec<_>>().into_iter().rev().for_each(|name| pending.push_front(name));
                 }
-                Err(why) => return Err(fail(&steps, &name, why)),
+                Err(why) => return Err(refused(path, &steps, &name, why)),
             }
         }
-        let path = location(&steps);
-        let io_error = |why| Error::new(format!("cannot open {}", path.display())).because(why);
-        let made = steps.last().is_some_and(|step| step.made);
-        let last = steps.pop().map_or_else(|| self.dir.reopen(), |step| Ok(step.dir)).map_err(io_error)?;
-        let above = steps.pop().map_or_else(|| self.dir.reopen(), |step| Ok(step.dir)).map_err(io_error)?;
-        Ok(Place { dir: last, above, path, made })
+        Ok(Some(Walked { top, steps }))
     }
 
     fn start(&self) -> io::Result<Step> {
@@ -111,21 +125,24 @@ impl Root {
         Ok(Step { stat: dir.stat()?, dir, name: OsString::new(), made: false })
     }
 
-    fn step(&self, steps: &[Step], name: &OsStr) -> std::result::Result<Next, Refused> {
-        let Some(here) = steps.last() else { return Err(Refused::NotADirectory) };
-        let fd = match here.dir.open_anything(name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => match self.make(here, name) {
-                // Another run was faster; what it made is looked at as anything else is.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => here.dir.open_anything(name),
-                made => return made.map(Next::Directory).map_err(Refused::Io),
-            },
-            opened => opened,
-        }
-        .map_err(Refused::Io)?;
+    fn step(&self, here: &Step, name: &OsStr, on_missing: Missing) -> std::result::Result<Next, Refused> {
+        let mut made = false;
+        let fd = loop {
+            match here.dir.open_anything(name) {
+                Ok(fd) => break fd,
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Refused::Io(error)),
+                Err(_) if on_missing == Missing::Stop => return Ok(Next::Missing),
+                Err(error) if made => return Err(Refused::Io(error)),
+                Err(_) => self.make(here, name).map_err(Refused::Io)?,
+            }
+            // What stands there now is looked at as anything else is: it need not be what was made.
+            made = true;
+        };
         let stat = fstat(&fd).map_err(|error| Refused::Io(error.into()))?;
         if is(&stat, SFlag::S_IFLNK) {
-            if self.wary && stat.st_uid != 0 {
-                return Err(Refused::UsersLink { owner: stat.st_uid });
+            if self.wary && (stat.st_uid != 0 || !is_roots_alone(&here.stat)) {
+                let owner = if stat.st_uid != 0 { stat.st_uid } else { here.stat.st_uid };
+                return Err(Refused::UsersLink { owner });
             }
             let target = readlinkat(&fd, "").map_err(|error| Refused::Io(error.into()))?;
             return Ok(Next::Link(target.into()));
@@ -136,24 +153,40 @@ impl Root {
         if self.wary && here.stat.st_uid != 0 && here.stat.st_uid != stat.st_uid {
             return Err(Refused::Foreign { owner: here.stat.st_uid, next: stat.st_uid });
         }
-        Ok(Next::Directory(Step { dir: Dir::from_fd(fd), stat, name: name.to_owned(), made: false }))
+        Ok(Next::Directory(Step { dir: Dir::from_fd(fd), stat, name: name.to_owned(), made }))
     }
 
-    /// Makes a directory that belongs to the owner of the one above. Root does this with that owner's rights instead of
-    /// changing the owner later: between the making and the change, the owner of the one above could put another
-    /// directory of root's in its place.
-    fn make(&self, here: &Step, name: &OsStr) -> io::Result<Step> {
-        let dir =
-            if self.wary { as_owner(&here.stat, || make_dir(&here.dir, name)) } else { make_dir(&here.dir, name) }?;
-        let stat = dir.stat()?;
-        Ok(Step { dir, stat, name: name.to_owned(), made: true })
+    /// Makes a directory that belongs to the owner of the one above. Root does this with that owner's rights, and nothing
+    /// is changed about it afterwards: whoever can write to the one above could put another directory in its place.
+    fn make(&self, here: &Step, name: &OsStr) -> io::Result<()> {
+        let make = || here.dir.make_open_dir(name);
+        match if self.wary { as_owner(&here.stat, make) } else { make() } {
+            // Another run was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            result => result,
+        }
     }
 }
 
-fn make_dir(above: &Dir, name: &OsStr) -> io::Result<Dir> {
-    let dir = above.make_dir(name)?;
-    dir.set_access(None, 0o755)?;
-    Ok(dir)
+/// Whether nobody but root can change what stands in this directory. In a sticky directory others can add to it, but they
+/// cannot rename what is not theirs.
+fn is_roots_alone(directory: &FileStat) -> bool {
+    const GROUP_WRITES: u32 = 0o020;
+    const OTHERS_WRITE: u32 = 0o002;
+    const STICKY: u32 = 0o1000;
+    let by_group = directory.st_mode & GROUP_WRITES != 0 && directory.st_gid != 0;
+    let by_others = directory.st_mode & OTHERS_WRITE != 0;
+    directory.st_uid == 0 && (directory.st_mode & STICKY != 0 || !by_group && !by_others)
+}
+
+fn place(Walked { top, mut steps }: Walked) -> Place {
+    let path = location(&steps);
+    let trusted = is_roots_alone(&top.stat) && steps.iter().all(|step| is_roots_alone(&step.stat));
+    let (last, above) = match steps.pop() {
+        Some(last) => (last, Some(steps.pop().unwrap_or(top).dir)),
+        None => (top, None),
+    };
+    Place { dir: last.dir, above, path, made: last.made, trusted }
 }
 
 /// Does `work` with the file-system rights of the owner of `above`. They are a property of the thread.
@@ -168,9 +201,17 @@ fn as_owner<T>(above: &FileStat, work: impl FnOnce() -> io::Result<T>) -> io::Re
     done
 }
 
+/// What is done about a directory that is missing.
+#[derive(Clone, Copy, PartialEq)]
+enum Missing {
+    Make,
+    Stop,
+}
+
 enum Next {
     Directory(Step),
     Link(PathBuf),
+    Missing,
 }
 
 fn names(path: &Path) -> impl Iterator<Item = OsString> {
@@ -183,7 +224,7 @@ fn names(path: &Path) -> impl Iterator<Item = OsString> {
 
 fn location(steps: &[Step]) -> PathBuf {
     let mut path = PathBuf::from("/");
-    path.extend(steps.iter().map(|step| &step.name).filter(|name| !name.as_bytes().is_empty()));
+    path.extend(steps.iter().map(|step| &step.name));
     path
 }
 
@@ -204,8 +245,10 @@ fn refused(path: &Path, reached: &[Step], name: &OsStr, why: Refused) -> Error {
         }
         Refused::TooManyLinks => Error::new(format!("{step} is one link too many: they lead in a circle"))
             .help("remove one of them, or choose another path in the manifest"),
-        Refused::UsersLink { owner } => Error::new(format!("{step} is a link that belongs to {}", user(owner)))
-            .help("root does not follow links of users, who could lead it anywhere; give the path behind the link"),
+        Refused::UsersLink { owner } => {
+            Error::new(format!("{step} is a link that {} could have put there", user(owner)))
+                .help("root does not follow it, since it could lead anywhere; give the path behind the link")
+        }
         Refused::Foreign { owner, next } => Error::new(format!(
             "{step} belongs to {}, but the directory above it to {}, who could have put it there",
             user(next),

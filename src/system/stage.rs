@@ -42,8 +42,13 @@ impl<'a> Stage<'a> {
         self.parent().make_link(OsStr::new(link), target.as_os_str(), ids)
     }
 
+    /// Takes away what was written so far.
+    pub fn abandon(&self) -> io::Result<()> {
+        self.mount_point.remove_all(OsStr::new(STAGING))
+    }
+
     /// Gives the generation its number. It is complete from then on, and not yet live.
-    pub fn finish(self, number: u64) -> io::Result<()> {
+    pub fn finish(&self, number: u64) -> io::Result<()> {
         self.directory.set_access(self.ids, DIRECTORY_MODE)?;
         let number = number.to_string();
         self.mount_point.rename(OsStr::new(STAGING), self.mount_point, OsStr::new(&number))

@@ -1,15 +1,17 @@
 //! What the tests share: fixtures, a place to install to, and a way to say aloud that a test was skipped.
 
+use sops_install::identity::host::Host;
 use sops_install::identity::{Identities, Variables};
 use sops_install::manifest::KeySources;
 use sops_install::sops::data_key::{self, DataKey};
 use sops_install::sops::format::Format;
 use sops_install::sops::{EncryptedFile, VerifiedFile};
-use sops_install::system::read::read;
+use sops_install::system::machine::Machine;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// A file below `tests/fixtures`.
@@ -37,7 +39,8 @@ pub(crate) fn identities() -> Identities {
         ssh_key_files: vec![fixture("keys/ssh_ed25519")],
         ..KeySources::default()
     };
-    Identities::load(&sources, &Variables::new(), &read)
+    let host: Arc<dyn Host> = Arc::new(Machine::default());
+    Identities::load(&sources, &Variables::new(), &host)
 }
 
 /// Opens a file as the program does.

@@ -78,6 +78,40 @@ says!(
     ))
 );
 
+says!(
+    manifest_is_a_key_file,
+    in_sandbox(|sandbox| sandbox.write("keys.txt", "# a key\nAGE-SECRET-KEY-1THROWAWAYTHROWAWAYTHROWAWAY\n"))
+);
+says!(
+    store_and_link_overlap,
+    in_sandbox(|sandbox| sandbox.write("m.yaml", "{userMode: true, secretsMountPoint: /run/s/d, symlinkPath: /run/s}"))
+);
+says!(
+    key_stands_in_place_of_a_path,
+    in_sandbox(|sandbox| sandbox.write(
+        "m.yaml",
+        format!(
+            "{{userMode: true, secretsMountPoint: s.d, symlinkPath: s, age: {{keyFile: AGE-SECRET-KEY-1THROWAWAY}}, \
+             defaultSopsFile: {}, secrets: {{npmrc: {{}}}}}}",
+            encrypted("secrets.yaml").display()
+        )
+    ))
+);
+says!(
+    key_file_is_a_pipe,
+    in_sandbox(|sandbox| {
+        nix::unistd::mkfifo(&sandbox.path("pipe"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+        sandbox.write(
+            "m.yaml",
+            format!(
+                "{{userMode: true, secretsMountPoint: s.d, symlinkPath: s, age: {{keyFile: pipe}}, \
+                 defaultSopsFile: {}, secrets: {{npmrc: {{}}}}}}",
+                encrypted("secrets.yaml").display()
+            ),
+        )
+    })
+);
+
 // The key.
 says!(key_is_misspelt, from_secrets_yaml("{github/oath_token: {}}"));
 says!(key_is_unknown, from_secrets_yaml("{something/else: {}}"));

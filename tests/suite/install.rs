@@ -14,6 +14,14 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
+/// What stands in a directory.
+fn left(sandbox: &Sandbox, directory: &str) -> Vec<String> {
+    let entries = fs::read_dir(sandbox.path(directory)).unwrap();
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
 #[test]
 fn the_sample_of_the_blog_posts_is_installed() {
     let sandbox = Sandbox::new();
@@ -106,18 +114,19 @@ fn each_run_makes_the_next_generation_and_old_ones_go() {
         "keepGenerations: 2\ndefaultSopsFile: {}\nsecrets: {{npmrc: {{}}}}",
         encrypted("secrets.yaml").display()
     ));
-    sandbox.write("run/secrets.d/age-keys.txt", "");
     for number in 1..=4 {
         sandbox.install(&manifest);
+        sandbox.write("run/secrets.d/age-keys.txt", "");
         let live = fs::read_link(sandbox.path("run/secrets")).unwrap();
         assert_eq!(live, sandbox.path(&format!("run/secrets.d/{number}")));
     }
-    let mut left: Vec<_> = fs::read_dir(sandbox.path("run/secrets.d"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    left.sort();
-    assert_eq!(left, ["3", "4", "age-keys.txt"]);
+    assert_eq!(left(&sandbox, "run/secrets.d"), [".sops-install", "3", "4", "age-keys.txt"]);
+}
+
+/// The name under which a link is made before it is moved into place.
+fn working_name(name: &str) -> String {
+    let hash = sha2::Digest::finalize(<sha2::Sha256 as sha2::Digest>::new_with_prefix(name));
+    hash.iter().take(8).fold(".sops-install.".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 #[test]
@@ -127,15 +136,19 @@ fn what_a_run_left_that_was_cut_off_is_cleared_away() {
     sandbox.install(&manifest);
     sandbox.write("run/secrets.d/.staging/half", "");
     sandbox.write("run/secrets.d/2/never-live", "");
-    symlink("nowhere", sandbox.path("run/.secrets.sops-install")).unwrap();
-    fs::remove_file(sandbox.path("home/.npmrc")).unwrap();
-    symlink("nowhere", sandbox.path("home/..npmrc.sops-install")).unwrap();
+    symlink("nowhere", sandbox.path(&format!("run/{}", working_name("secrets")))).unwrap();
+    symlink("nowhere", sandbox.path(&format!("home/{}", working_name(".npmrc")))).unwrap();
     sandbox.install(&manifest);
-    assert!(!sandbox.path("run/secrets.d/.staging").exists());
+    assert_eq!(left(&sandbox, "run/secrets.d"), [".sops-install", "2"]);
     assert!(!sandbox.path("run/secrets.d/2/never-live").exists());
-    assert!(fs::symlink_metadata(sandbox.path("run/.secrets.sops-install")).is_err());
-    assert!(fs::symlink_metadata(sandbox.path("home/..npmrc.sops-install")).is_err());
+    assert_eq!(left(&sandbox, "run"), [".secrets.d.lock", "secrets", "secrets.d"]);
+    assert_eq!(left(&sandbox, "home"), [".npmrc"]);
     assert!(!sandbox.read("home/.npmrc").is_empty());
+
+    // What was swapped out and did not get its backup name yet is the user's.
+    sandbox.write(&format!("home/{}", working_name(".npmrc")), "mine");
+    sandbox.install(&manifest);
+    assert_eq!(sandbox.read("home/.npmrc.backup"), b"mine");
 }
 
 #[test]
@@ -148,16 +161,74 @@ fn a_failed_run_leaves_the_live_generation_as_it_was() {
     sandbox.fail(&bad, 1);
     let after = fs::metadata(sandbox.path("run/secrets/npmrc")).unwrap();
     assert_eq!((before.ino(), before.ctime()), (after.ino(), after.ctime()));
-    assert_eq!(fs::read_dir(sandbox.path("run/secrets.d")).unwrap().count(), 1);
+    assert_eq!(left(&sandbox, "run/secrets.d"), [".sops-install", "1"]);
 }
 
 #[test]
-fn a_directory_that_stands_at_the_link_is_replaced() {
+fn a_directory_that_stands_at_the_link_is_moved_aside_and_that_is_said() {
     let sandbox = Sandbox::new();
-    sandbox.write("run/secrets/old/secret", "");
-    sandbox.install(&manifest(&sandbox, "{npmrc: {}}"));
+    sandbox.write("run/secrets/old/precious", "mine");
+    let said = sandbox.install(&manifest(&sandbox, "{npmrc: {}}"));
+    assert!(said.contains("/run/secrets is now ") && said.contains("/run/secrets.backup"), "{said}");
     assert!(sandbox.path("run/secrets").is_symlink());
-    assert!(!sandbox.path("run/.secrets.sops-install").exists());
+    assert_eq!(sandbox.read("run/secrets.backup/old/precious"), b"mine");
+    assert_eq!(left(&sandbox, "run"), [".secrets.d.lock", "secrets", "secrets.backup", "secrets.d"]);
+}
+
+#[test]
+fn a_directory_that_was_not_made_for_secrets_is_left_alone() {
+    let sandbox = Sandbox::new();
+    for name in ["2023/photo", "2024/photo", "7"] {
+        sandbox.write(&format!("run/secrets.d/{name}"), "mine");
+    }
+    insta::assert_snapshot!("store_is_somebody_elses", sandbox.fail(&manifest(&sandbox, "{npmrc: {}}"), 1));
+    assert_eq!(left(&sandbox, "run/secrets.d"), ["2023", "2024", "7"]);
+}
+
+#[test]
+fn two_manifests_may_share_a_store() {
+    let sandbox = Sandbox::new();
+    let text = |link: &str, key: &str| {
+        format!(
+            "userMode: true\nsecretsMountPoint: run/store\nsymlinkPath: run/{link}\nage: {{keyFile: {}}}\n\
+             defaultSopsFile: {}\nsecrets: {{it: {{key: {key}}}}}",
+            fixture("keys/age.txt").display(),
+            encrypted("secrets.yaml").display()
+        )
+    };
+    let one = sandbox.write("one.yaml", text("one", "npmrc"));
+    let two = sandbox.write("two.yaml", text("two", "github/oauth_token"));
+    for _ in 0..3 {
+        sandbox.install(&one);
+        sandbox.install(&two);
+        assert_eq!(sandbox.read("run/two/it"), b"gho_Qx7vTHROWAWAY");
+        assert!(sandbox.read("run/one/it").starts_with(b"//registry"));
+    }
+    assert_eq!(left(&sandbox, "run/store"), [".sops-install", "5", "6"]);
+}
+
+#[test]
+fn a_link_that_is_spelled_otherwise_is_still_the_live_one() {
+    let sandbox = Sandbox::new();
+    fs::create_dir_all(sandbox.path("run")).unwrap();
+    symlink("run", sandbox.path("var")).unwrap();
+    let first = manifest(&sandbox, "{npmrc: {}}");
+    sandbox.install(&first);
+    let text = fs::read_to_string(&first).unwrap().replace("secretsMountPoint: run/", "secretsMountPoint: var/");
+    sandbox.install(&sandbox.write("manifest.yaml", text));
+    assert_eq!(fs::read_link(sandbox.path("run/secrets")).unwrap(), sandbox.path("var/secrets.d/2"));
+    assert_eq!(left(&sandbox, "run/secrets.d"), [".sops-install", "2"]);
+}
+
+#[test]
+fn the_exit_code_is_true_also_where_nobody_can_be_told() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/.npmrc", "mine");
+    let manifest = manifest(&sandbox, "{npmrc: {path: home/.npmrc}}");
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let status = sandbox.command().args(["install", "-v"]).arg(&manifest).stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert!(!sandbox.read("run/secrets/npmrc").is_empty());
 }
 
 #[test]
@@ -221,7 +292,7 @@ fn two_runs_at_once_do_not_interfere() {
     assert!(runs.iter_mut().all(|run| run.wait().unwrap().success()));
     let live = fs::read_link(sandbox.path("run/secrets")).unwrap();
     assert_eq!(live, sandbox.path("run/secrets.d/12"));
-    assert_eq!(fs::read_dir(sandbox.path("run/secrets.d")).unwrap().count(), 1);
+    assert_eq!(left(&sandbox, "run/secrets.d"), [".sops-install", "12"]);
     assert!(!sandbox.read("run/secrets/all").is_empty());
 }
 

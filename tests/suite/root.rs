@@ -159,6 +159,130 @@ fn root_follows_no_link_of_a_user_and_no_step_into_what_is_not_the_users() {
 }
 
 #[test]
+fn root_follows_no_link_that_stands_in_a_users_directory_not_even_its_own() {
+    let Some(machine) = Machine::new("root::root_follows_no_link_in_a_users_directory") else { return };
+    fs::create_dir_all(machine.path("home")).unwrap();
+    fs::create_dir_all(machine.path("etc")).unwrap();
+    fs::write(machine.path("etc/key"), "root's").unwrap();
+    // Root's own link, which the user moved to where root will walk.
+    symlink(machine.path("etc"), machine.path("home/.config")).unwrap();
+    chown(machine.path("home"), Some(USER), Some(USER)).unwrap();
+    let manifest =
+        machine.manifest("", "{a: {key: npmrc, path: home/.config/key}, b: {key: npmrc, path: home/.config/d/k}}");
+    assert_eq!(machine.run(&manifest).status.code(), Some(3));
+    assert_eq!(fs::read(machine.path("etc/key")).unwrap(), b"root's");
+    assert_eq!(fs::read_dir(machine.path("etc")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_store_in_a_users_directory_is_refused_before_anything_is_mounted() {
+    let Some(machine) = Machine::new("root::a_store_in_a_users_directory") else { return };
+    fs::create_dir_all(machine.path("run")).unwrap();
+    chown(machine.path("run"), Some(USER), Some(USER)).unwrap();
+    let output = machine.run(&machine.manifest("", "{npmrc: {}}"));
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!("store_lies_with_a_user", machine.sandbox.tidy(&output.stderr));
+    assert_eq!(fs::read_dir(machine.path("run")).unwrap().count(), 0);
+}
+
+#[test]
+fn nobody_else_can_take_the_lock() {
+    let Some(machine) = Machine::new("root::nobody_else_can_take_the_lock") else { return };
+    machine.sandbox.install(&machine.manifest("", "{npmrc: {}}"));
+    assert_eq!(access(machine.path("run/.secrets.d.lock")), (0, 0, 0o600));
+}
+
+#[test]
+fn another_kind_of_memory_does_not_hide_the_live_generation() {
+    let Some(machine) = Machine::new("root::another_kind_of_memory") else { return };
+    machine.sandbox.install(&machine.manifest("", "{npmrc: {}}"));
+    let said = machine.sandbox.install(&machine.manifest("useTmpfs: true", "{npmrc: {}}"));
+    assert!(said.contains("stays on the ramfs that is mounted there"), "{said}");
+    assert_eq!(statfs(&machine.path("run/secrets.d")).unwrap().filesystem_type(), FsType(0x8584_58f6));
+    assert_eq!(fs::read_link(machine.path("run/secrets")).unwrap(), machine.path("run/secrets.d/2"));
+}
+
+#[test]
+fn a_tmpfs_that_is_used_for_something_else_is_left_alone() {
+    let Some(machine) = Machine::new("root::a_tmpfs_that_is_used_for_something_else") else { return };
+    fs::create_dir_all(machine.path("run/secrets.d")).unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "none"]).arg(machine.path("run/secrets.d")).status();
+    assert!(mounted.unwrap().success());
+    fs::create_dir_all(machine.path("run/secrets.d/2024/x")).unwrap();
+    let output = machine.run(&machine.manifest("useTmpfs: true", "{npmrc: {}}"));
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(machine.path("run/secrets.d/2024/x").exists());
+    assert_eq!(access(machine.path("run/secrets.d")).2, 0o1777);
+}
+
+#[test]
+fn an_image_is_not_left_by_its_links() {
+    let Some(machine) = Machine::new("root::an_image_is_not_left") else { return };
+    let image = |rest: &str| {
+        let manifest = machine.sandbox.write(
+            "m.yaml",
+            format!(
+                "secretsMountPoint: /run/secrets.d\nsymlinkPath: /run/secrets\nage: {{keyFile: {}}}\ndefaultSopsFile: {}\n{rest}",
+                fixture("keys/age.txt").display(),
+                encrypted("secrets.yaml").display()
+            ),
+        );
+        let root = machine.path("");
+        machine.sandbox.run(&["install", "--root", root.to_str().unwrap(), manifest.to_str().unwrap()])
+    };
+    machine.sandbox.write("outside", "topsecret:x:7777:7777::/:/bin/sh\n");
+    machine.sandbox.write("etc/group", "web:x:33:\n");
+    symlink(machine.path("outside"), machine.path("etc/passwd")).unwrap();
+    let output = image("secrets: {npmrc: {owner: topsecre}}");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("topsecret"));
+    fs::remove_file(machine.path("etc/passwd")).unwrap();
+
+    fs::create_dir_all(machine.path("run")).unwrap();
+    symlink("/", machine.path("run/secrets.d")).unwrap();
+    let output = image("secrets: {npmrc: {}}");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("leads to the root directory"));
+    fs::remove_file(machine.path("run/secrets.d")).unwrap();
+
+    let output = image("secrets: {npmrc: {group: web}}");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(access(machine.path("run/secrets.d/1/npmrc")).1, 33);
+    assert_eq!(fs::read_link(machine.path("run/secrets")).unwrap(), Path::new("secrets.d/1"));
+}
+
+/// Makes the n-th call of some that write fail, for every n: nothing is changed, and no plaintext is left.
+#[test]
+fn a_full_device_changes_nothing_and_leaves_no_plaintext() {
+    let Some(machine) = Machine::new("root::a_full_device") else { return };
+    if !has("strace") {
+        return skip("root::a_full_device_changes_nothing", "strace");
+    }
+    machine.sandbox.install(&machine.manifest("", "{npmrc: {}}"));
+    let manifest = machine.manifest("", "{npmrc: {}, all: {key: ''}, github/oauth_token: {}}");
+    for (call, times) in [("write", 3), ("fchown", 5), ("fchmod", 5), ("mkdirat", 2), ("renameat", 1), ("symlinkat", 1)]
+    {
+        for number in 1..=times {
+            let mut strace = Command::new("strace");
+            strace.args(["-qq", "-f", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e"]);
+            strace.arg(format!("inject={call}:error=ENOSPC:when={number}"));
+            let output = strace.arg(env!("CARGO_BIN_EXE_sops-install")).arg("install").arg(&manifest).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            if output.status.success() {
+                continue;
+            }
+            assert_eq!(output.status.code(), Some(1), "{call} {number}: {said}");
+            assert!(said.contains("No space left on device"), "{call} {number}: {said}");
+            let live = fs::read_link(machine.path("run/secrets")).unwrap();
+            assert!(live.join("npmrc").exists() && !live.join("all").exists(), "{call} {number}");
+            let generations = fs::read_dir(machine.path("run/secrets.d")).unwrap();
+            let names: Vec<_> = generations.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            assert_eq!(names.len(), 2, "{call} {number}: {names:?}");
+        }
+    }
+}
+
+#[test]
 fn an_unknown_owner_installs_nothing() {
     let Some(machine) = Machine::new("root::an_unknown_owner") else { return };
     let manifest = machine.manifest("", "{npmrc: {owner: nobdy}, all: {key: '', group: no-such-group}}");
@@ -251,10 +375,12 @@ fn a_run_that_is_killed_anywhere_leaves_a_complete_generation() {
             .iter()
             .flat_map(|directory| fs::read_dir(machine.path(directory)).unwrap())
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name.starts_with(".") && name != ".npmrc")
+            .filter(|name| name.starts_with("."))
+            .filter(|name| ![".npmrc", ".secrets.d.lock", ".sops-install"].contains(&name.as_str()))
             .collect();
-        assert!(debris.iter().all(|name| name == ".b.sops-install"), "killed at {number}: {debris:?}");
-        assert_eq!(fs::read_dir(machine.path("run/secrets.d")).unwrap().count(), 1, "killed at {number}");
+        // A link that this manifest does not ask for, cut off before it was in place.
+        assert!(debris.iter().all(|name| name.starts_with(".sops-install.")), "killed at {number}: {debris:?}");
+        assert_eq!(fs::read_dir(machine.path("run/secrets.d")).unwrap().count(), 2, "killed at {number}");
         if finished {
             break;
         }

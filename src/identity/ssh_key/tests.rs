@@ -115,7 +115,9 @@ fn the_age_crate_opens_files_with_what_is_written() {
 
 #[test]
 fn the_age_recipient_is_that_of_the_private_key() {
-    let private = super::super::ssh::to_age(&file("ed25519")).unwrap().recipient();
+    let private = super::super::ssh::from_seed(&SshKey::read(&file("ed25519")).unwrap().ed25519_seed().unwrap())
+        .unwrap()
+        .recipient();
     for name in ["ed25519", "ed25519-pkcs8", "ed25519-aes256-ctr"] {
         assert_eq!(read(name).age_recipient(), Some(private.clone()));
     }

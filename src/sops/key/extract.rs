@@ -42,7 +42,7 @@ impl VerifiedFile {
             (Part::Value(node), Some(output)) => convert(node, output),
             (Part::Whole, Some(Output::Yaml)) if self.format == Format::Yaml => self.whole(),
             (Part::Whole, Some(output)) => match self.documents.as_slice() {
-                [only] if self.format == Format::Binary => convert(binary(only)?, output),
+                [only] if self.format.is_one_value() => convert(binary(only)?, output),
                 [only] => convert(&Node::Map(only.clone()), output),
                 documents => Err(Unprintable::Format(format!(
                     "the file has {} documents, and `{}` holds one",
@@ -60,8 +60,8 @@ impl VerifiedFile {
             (Node::Scalar(scalar), Format::Yaml) => Ok(yaml::scalar_text(scalar)),
             (Node::Map(map), Format::Yaml) => printed(yaml::print(&[map])),
             (node, Format::Yaml) => printed(yaml::print_node(node)),
-            (Node::Map(map), Format::Json | Format::Binary) => printed(json::print(map)),
-            (node, Format::Json | Format::Binary) => printed(json::print_node(node)),
+            (Node::Map(map), Format::Json | Format::Binary | Format::Age) => printed(json::print(map)),
+            (node, Format::Json | Format::Binary | Format::Age) => printed(json::print_node(node)),
             (Node::Scalar(scalar), Format::Ini | Format::Dotenv) => Ok(go_number::scalar_text(scalar)),
             (node, Format::Ini | Format::Dotenv) => {
                 let section = Entry { key: "DEFAULT".into(), value: node.clone(), line: 0 };
@@ -77,7 +77,7 @@ impl VerifiedFile {
             Format::Json => printed(json::print(first()?)),
             Format::Ini => printed(ini::print(first()?)),
             Format::Dotenv => printed(dotenv::print(first()?)),
-            Format::Binary => match binary(first()?)? {
+            Format::Binary | Format::Age => match binary(first()?)? {
                 Node::Scalar(Scalar::Str(bytes)) => Ok(bytes.clone()),
                 _ => Err(not_binary()),
             },

@@ -1,20 +1,25 @@
 //! The command line.
 
 use crate::error::Error;
+use crate::identity::host::Host;
 use crate::identity::{Identities, Variables};
 use crate::install::{self, Installed, Run};
 use crate::manifest::{self, KeySources, Manifest, Storage, Surroundings, UsualPlaces};
 use crate::open::{self, Means};
 use crate::plan::Owners;
+use crate::secret::SecretBytes;
 use crate::sops::convert::Output;
 use crate::sops::format::Format;
 use crate::sops::key::KeyPath;
-use crate::system::accounts::{Host, Image};
+use crate::system::accounts::{HostAccounts, Image};
+use crate::system::machine::Machine;
 use crate::system::read::read;
+use crate::system::root::Root;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Installs secrets from sops files on a machine.
 #[derive(Parser)]
@@ -114,7 +119,7 @@ fn cat(arguments: &CatArguments, streams: &mut Streams<'_>) -> anyhow::Result<Ex
         output: arguments.output.as_deref().and_then(Output::from_name),
     };
     let sources = KeySources { usual_places: usual_places(), ..KeySources::default() };
-    let identities = Identities::load(&sources, &variables(), &read);
+    let identities = Identities::load(&sources, &variables(), &machine());
     let bytes = match open::one(&request, &Means { keyring: &identities, identities: &identities, read: &read }) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -138,8 +143,13 @@ fn cat(arguments: &CatArguments, streams: &mut Streams<'_>) -> anyhow::Result<Ex
 fn variables() -> Variables {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| name.starts_with("SOPS_"))
+        .filter(|(name, _)| name.starts_with("SOPS_") || name == "CREDENTIALS_DIRECTORY")
+        .map(|(name, value)| (name, SecretBytes::from(value)))
         .collect()
+}
+
+fn machine() -> Arc<dyn Host> {
+    Arc::new(Machine::default())
 }
 
 /// Where sops looks for identities of the user who runs the program.
@@ -153,33 +163,34 @@ fn usual_places() -> UsualPlaces {
 }
 
 fn install(arguments: &InstallArguments, errors: &mut dyn Write) -> anyhow::Result<Exit> {
-    let mut unwritten = None;
-    let result = load(&arguments.manifest).and_then(|manifest| {
-        let image = Image::below(&arguments.root).filter(|_| arguments.root != Path::new("/"));
-        let owners = owners(&manifest, image.as_ref()).map_err(|error| vec![error])?;
-        let say = &mut |text: &str| {
-            if let Err(error) = tell(errors, text) {
-                unwritten.get_or_insert(error);
-            }
-        };
-        install::install(&manifest, &mut Run { root: &arguments.root, owners, variables: variables(), say })
+    let result = install_to(arguments, &mut |text| {
+        // The exit code tells what became of the machine, also where nobody can read what is said on the way.
+        let _ = tell(errors, text);
     });
-    if let Some(error) = unwritten {
-        return Err(error);
-    }
-    match result {
-        Ok(done) => {
-            if arguments.verbose {
-                tell(errors, &summary(&done))?;
-            }
-            report(errors, &done.failed_after)?;
-            Ok(if done.failed_after.is_empty() { Exit::Done } else { Exit::Unfinished })
+    let exit = match &result {
+        Ok(done) if done.failed_after.is_empty() => Exit::Done,
+        Ok(_) => Exit::Unfinished,
+        Err(_) => Exit::Failed,
+    };
+    let told = match result {
+        Ok(done) if arguments.verbose => {
+            tell(errors, &summary(&done)).and_then(|()| report(errors, &done.failed_after))
         }
-        Err(failed) => {
-            report(errors, &failed)?;
-            Ok(Exit::Failed)
-        }
-    }
+        Ok(done) => report(errors, &done.failed_after),
+        Err(failed) => report(errors, &failed),
+    };
+    // As above.
+    let _ = told;
+    Ok(exit)
+}
+
+fn install_to(arguments: &InstallArguments, say: &mut dyn FnMut(&str)) -> Result<Installed, Vec<Error>> {
+    let one = |error: Error| vec![error];
+    let manifest = load(&arguments.manifest)?;
+    let root = Root::open(&arguments.root).map_err(one)?;
+    let image = if root.is_host() { None } else { Image::below(&root).map_err(one)? };
+    let owners = owners(&manifest, image.as_ref()).map_err(one)?;
+    install::install(&manifest, &mut Run { root: &root, owners, variables: variables(), host: machine(), say })
 }
 
 fn summary(done: &Installed) -> String {
@@ -228,6 +239,6 @@ fn owners<'a>(manifest: &Manifest, image: Option<&'a Image>) -> Result<Owners<'a
                 .help("run it with sudo, or set `userMode: true` in the manifest to install as this user"))
         }
         (_, Some(image)) => Ok(Owners::Accounts(image)),
-        (_, None) => Ok(Owners::Accounts(&Host)),
+        (_, None) => Ok(Owners::Accounts(&HostAccounts)),
     }
 }

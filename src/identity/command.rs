@@ -1,0 +1,147 @@
+//! Keys that a command prints: `SOPS_AGE_KEY_CMD` and `SOPS_AGE_SSH_PRIVATE_KEY_CMD`.
+
+use super::host::{Call, Host};
+use super::{Fit, Opener, age, ssh};
+use crate::sops::data_key::Unwrapped;
+use crate::sops::metadata::MasterKey;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What the command prints.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Prints {
+    /// age identities.
+    AgeKeys,
+    /// An SSH private key.
+    SshKey,
+}
+
+/// A command that prints a key. It is run when a master key may need it, once for each recipient, which it finds in
+/// `SOPS_AGE_RECIPIENT` as with sops.
+pub(super) struct KeyCommand {
+    words: Vec<String>,
+    prints: Prints,
+    variable: &'static str,
+    host: Arc<dyn Host>,
+    printed: Mutex<HashMap<String, Arc<Result<Vec<age::Found>, String>>>>,
+}
+
+impl KeyCommand {
+    /// Takes a command line apart as a shell would, quotes and backslashes included, but without a shell.
+    pub(super) fn parse(
+        line: &str,
+        prints: Prints,
+        variable: &'static str,
+        host: &Arc<dyn Host>,
+    ) -> Result<Self, String> {
+        match words(line) {
+            Some(words) if !words.is_empty() => {
+                Ok(Self { words, prints, variable, host: Arc::clone(host), printed: Mutex::default() })
+            }
+            Some(_) => Err("is empty".into()),
+            None => Err("has a quote that is not closed".into()),
+        }
+    }
+
+    fn run(&self, recipient: &str) -> Result<Vec<age::Found>, String> {
+        let mut words = self.words.iter();
+        let program = words.next().cloned().unwrap_or_default();
+        let call = Call {
+            program: program.clone().into(),
+            arguments: words.map(Into::into).collect(),
+            variables: vec![("SOPS_AGE_RECIPIENT", recipient.into())],
+            input: b"",
+        };
+        let finished = self.host.run(&call).map_err(|error| format!("${}: {program}: {error}", self.variable))?;
+        if !finished.succeeded {
+            let complaint = finished.complaint.lines().last().unwrap_or("it said nothing");
+            return Err(format!("${}: {program} failed: {complaint}", self.variable));
+        }
+        let origin = format!("${}", self.variable);
+        let (found, problems) = match self.prints {
+            Prints::AgeKeys => age::parse(&finished.output, &origin, &self.host),
+            Prints::SshKey => ssh::parse(&finished.output, &origin, &self.host),
+        };
+        match problems.into_iter().next() {
+            Some(problem) if found.is_empty() => Err(format!("{origin}: {problem}")),
+            _ => Ok(found),
+        }
+    }
+}
+
+impl Opener for KeyCommand {
+    fn fits(&self, key: &MasterKey) -> Fit {
+        match key {
+            MasterKey::Age { .. } => Fit::MayFitAtACost,
+            _ => Fit::No,
+        }
+    }
+
+    fn open(&self, key: &MasterKey) -> Unwrapped {
+        let MasterKey::Age { recipient, .. } = key else { return Unwrapped::NotMine };
+        // Held while the command runs: files that are opened at the same time must not run it twice.
+        let printed = {
+            let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(printed.entry(recipient.clone()).or_insert_with(|| Arc::new(self.run(recipient))))
+        };
+        match &*printed {
+            Err(why) => Unwrapped::Broken(why.clone()),
+            Ok(found) => age::first(found, |opener| opener.open(key)),
+        }
+    }
+}
+
+/// The words of a command line; `None` where a quote is not closed.
+fn words(line: &str) -> Option<Vec<String>> {
+    let (mut words, mut word) = (Vec::new(), None::<String>);
+    let mut rest = line.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            ' ' | '\t' | '\n' | '\r' => words.extend(word.take()),
+            '\'' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match rest.next()? {
+                        '\'' => break,
+                        c => word.push(c),
+                    }
+                }
+            }
+            '"' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match rest.next()? {
+                        '"' => break,
+                        '\\' => match rest.next()? {
+                            c @ ('"' | '\\') => word.push(c),
+                            c => word.extend(['\\', c]),
+                        },
+                        c => word.push(c),
+                    }
+                }
+            }
+            '\\' => word.get_or_insert_default().push(rest.next()?),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    Some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_a_command_line_apart_without_a_shell() {
+        let words = |line: &str| words(line).unwrap();
+        assert_eq!(
+            words("pass show 'my key' \"a \\\"b\\\"\" c\\ d ''"),
+            ["pass", "show", "my key", "a \"b\"", "c d", ""]
+        );
+        assert_eq!(words("a $HOME;b"), ["a", "$HOME;b"]);
+        assert_eq!(super::words("a 'b"), None);
+        assert_eq!(super::words("a \"b"), None);
+        assert!(words("  ").is_empty());
+    }
+}

@@ -1,0 +1,85 @@
+//! OpenPGP keys that gpg has: those of a home directory, of the user's agent, of a smartcard.
+
+use super::host::{Call, Host};
+use super::{Fit, Opener};
+use crate::sops::data_key::Unwrapped;
+use crate::sops::metadata::MasterKey;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+/// gpg with the keys it can reach.
+pub(super) struct Gpg {
+    program: OsString,
+    home: Option<PathBuf>,
+    host: Arc<dyn Host>,
+    /// The fingerprints of the secret keys, asked for once.
+    fingerprints: OnceLock<Result<Vec<String>, String>>,
+}
+
+impl Gpg {
+    /// The program `program`, with the home directory `home` or its own.
+    pub(super) fn new(program: OsString, home: Option<PathBuf>, host: &Arc<dyn Host>) -> Self {
+        Self { program, home, host: Arc::clone(host), fingerprints: OnceLock::new() }
+    }
+
+    /// What it is, for people.
+    pub(super) fn public(&self) -> String {
+        match &self.home {
+            Some(home) => format!("gpg with the home {}", home.display()),
+            None => "gpg".to_owned(),
+        }
+    }
+
+    fn call<'a>(&self, arguments: &[&str], input: &'a [u8]) -> Call<'a> {
+        Call {
+            program: self.program.clone(),
+            arguments: ["--no-default-recipient", "--batch", "--quiet"]
+                .iter()
+                .chain(arguments)
+                .map(Into::into)
+                .collect(),
+            variables: self.home.iter().map(|home| ("GNUPGHOME", home.clone().into_os_string())).collect(),
+            input,
+        }
+    }
+
+    fn list(&self) -> Result<Vec<String>, String> {
+        let listed = self.host.run(&self.call(&["--with-colons", "--list-secret-keys"], b""));
+        let listed = listed.map_err(|error| format!("{}: {error}", self.program.display()))?;
+        let text = listed.output.expose_text().unwrap_or_default();
+        let fields = text.lines().filter_map(|line| line.strip_prefix("fpr:"));
+        Ok(fields.filter_map(|rest| rest.split(':').find(|field| !field.is_empty())).map(str::to_owned).collect())
+    }
+}
+
+impl Opener for Gpg {
+    /// gpg tells which secret keys it has without asking anyone, so it is never asked to decrypt for a key it has not:
+    /// a person would be asked for the passphrase or the smartcard of another.
+    fn fits(&self, key: &MasterKey) -> Fit {
+        let MasterKey::Pgp { fingerprint, .. } = key else { return Fit::No };
+        match self.fingerprints.get_or_init(|| self.list()) {
+            Ok(known) if known.iter().any(|known| known.ends_with(&fingerprint.replace(' ', "").to_uppercase())) => {
+                Fit::MayFitAtACost
+            }
+            Ok(_) => Fit::No,
+            // The reason is worth telling.
+            Err(_) => Fit::MayFitAtACost,
+        }
+    }
+
+    fn open(&self, key: &MasterKey) -> Unwrapped {
+        let MasterKey::Pgp { enc, .. } = key else { return Unwrapped::NotMine };
+        if let Some(Err(why)) = self.fingerprints.get() {
+            return Unwrapped::Broken(why.clone());
+        }
+        match self.host.run(&self.call(&["--decrypt"], enc.as_bytes())) {
+            Ok(finished) if finished.succeeded => Unwrapped::Opened(finished.output),
+            Ok(finished) => {
+                let complaint = finished.complaint.lines().last().unwrap_or("it said nothing");
+                Unwrapped::Broken(format!("gpg cannot decrypt it: {complaint}"))
+            }
+            Err(error) => Unwrapped::Broken(format!("{}: {error}", self.program.display())),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The directory that generations lie in, held for one run alone.
+
+use super::Run;
+use crate::error::{Error, Result};
+use crate::generation;
+use crate::manifest::path::AbsolutePath;
+use crate::manifest::{Manifest, Storage};
+use crate::plan::{FileAccess, Plan};
+use crate::secret::SecretBytes;
+use crate::system::dir::{Dir, Standing};
+use crate::system::lock::{Lock, lock};
+use crate::system::mount::{self, Mounted};
+use crate::system::root::{Place, Root};
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The file that tells a store: it names the links to live generations that the store serves, one a line. A directory
+/// without it may be anybody's.
+const MARK: &str = ".sops-install";
+
+/// The mode of a store, as sops-nix has it: all may pass, the group may list.
+const MODE: u32 = 0o751;
+
+/// The store, locked.
+pub(super) struct Store {
+    pub(super) dir: Dir,
+    /// Its path below the root, after all links.
+    pub(super) path: PathBuf,
+    /// The generations that links of other manifests lead to.
+    protected: Vec<u64>,
+    _lock: Lock,
+}
+
+impl Store {
+    /// Locks the store, mounts it where it is to be mounted, and makes sure that it is one.
+    pub(super) fn open(root: &Root, manifest: &Manifest, plan: &Plan<'_>, run: &mut Run<'_>) -> Result<Self> {
+        let path = manifest.mount_point.as_path();
+        let describe = |error: io::Error| Error::new(format!("cannot use {}", path.display())).because(error);
+        let (above, name) = super::walk_to_parent(root, path)?;
+        if manifest.storage != Storage::UserDirectory && !above.trusted {
+            return Err(Error::new(format!("{} lies where others than root can change things", path.display()))
+                .help("choose a `secretsMountPoint` that only root can reach, such as /run/secrets.d"));
+        }
+        let lock = lock(&above.dir, name, &mut || (run.say)("waiting for another run to finish")).map_err(describe)?;
+        let mut place = root.walk(path)?;
+        let Some(above) = &place.above else {
+            return Err(Error::new(format!("{} leads to the root directory", path.display()))
+                .help("choose another `secretsMountPoint`"));
+        };
+        let mut is_new = place.made;
+        let found = mount::mounted(&place.dir, Some(above)).map_err(describe)?;
+        match (manifest.storage, found) {
+            (Storage::UserDirectory, _) | (Storage::Ramfs, Mounted::Ramfs) | (Storage::Tmpfs, Mounted::Tmpfs) => {}
+            // Mounting over it would hide the live generation before there is a new one.
+            (_, Mounted::Ramfs | Mounted::Tmpfs) => (run.say)(&format!(
+                "{} stays on the {} that is mounted there; `useTmpfs` takes effect when that is unmounted",
+                path.display(),
+                if found == Mounted::Ramfs { "ramfs" } else { "tmpfs" }
+            )),
+            (storage, Mounted::Nothing | Mounted::Other) => {
+                if mount::mount(&place.dir, storage).map_err(|error| error.within(path.display()))? {
+                    (run.say)("this kernel cannot keep a tmpfs out of swap: secrets may be written to a swap device");
+                }
+                place = root.walk(path)?;
+                is_new = true;
+            }
+        }
+        let dir = place.dir.reopen().map_err(describe)?;
+        let mut store = Self { dir, path: place.path, protected: Vec::new(), _lock: lock };
+        let is_known = is_new || found == Mounted::Ramfs;
+        store.take(root, manifest, plan, is_known)?;
+        if manifest.storage == Storage::UserDirectory && !mount::is_in_memory(&store.dir).map_err(describe)? {
+            (run.say)(&format!("{} is not in memory: secrets are written to a disk", path.display()));
+        }
+        Ok(store)
+    }
+
+    /// Makes sure that this is a store, and marks it as one. `is_known` says that it cannot be anything else.
+    fn take(&mut self, root: &Root, manifest: &Manifest, plan: &Plan<'_>, is_known: bool) -> Result<()> {
+        let path = &manifest.mount_point;
+        let describe = |error: io::Error| Error::new(format!("cannot use {path}")).because(error);
+        let mark = self.dir.read_small(OsStr::new(MARK)).map_err(describe)?;
+        let serves = mark.is_some()
+            || is_known
+            || self.dir.names().map_err(describe)?.is_empty()
+            // sops-nix leaves no mark.
+            || self.generation_behind(root, manifest.symlink_path.as_path())?.is_some();
+        if !serves {
+            return Err(Error::new(format!("{path} holds files, and was not made for secrets"))
+                .help("choose another `secretsMountPoint`, or empty it if it was"));
+        }
+        if plan.directories.is_some() || is_known || mark.is_none() {
+            self.dir.set_access(plan.directories, MODE).map_err(describe)?;
+        }
+        let own = manifest.symlink_path.to_string();
+        let mut links: Vec<String> = mark.iter().flat_map(|text| text.lines()).map(str::to_owned).collect();
+        for link in links.iter().filter(|link| **link != own) {
+            self.protected.extend(self.generation_behind(root, Path::new(link))?);
+        }
+        if !links.contains(&own) {
+            links.push(own);
+            let text = SecretBytes::from(links.join("\n") + "\n");
+            let new = OsStr::new(".sops-install.new");
+            let access = FileAccess { ids: plan.directories, mode: crate::manifest::Mode::PRIVATE };
+            self.dir.remove_all(new).map_err(describe)?;
+            self.dir.write_file(new, &text, access.ids, access.mode.bits()).map_err(describe)?;
+            self.dir.rename(new, &self.dir, OsStr::new(MARK)).map_err(describe)?;
+        }
+        Ok(())
+    }
+
+    /// The generation of this store that a link leads to, whatever path it takes.
+    pub(super) fn generation_behind(&self, root: &Root, link: &Path) -> Result<Option<u64>> {
+        let describe = |error: io::Error| Error::new(format!("cannot read {}", link.display())).because(error);
+        let (Some(parent), Some(name)) = (link.parent(), link.file_name()) else { return Ok(None) };
+        let Some(front) = root.find(parent)? else { return Ok(None) };
+        if !matches!(front.dir.look(name).map_err(describe)?, Standing::Link) {
+            return Ok(None);
+        }
+        let target = front.path.join(front.dir.read_link(name).map_err(describe)?);
+        let (Some(directory), Some(number)) = (target.parent(), target.file_name()) else { return Ok(None) };
+        // A link that leads where root does not go is none of ours.
+        let Ok(Some(directory)) = root.find(directory) else { return Ok(None) };
+        let is_here = same(&directory, &self.dir).map_err(describe)?;
+        Ok(number.to_str().and_then(generation::number_of).filter(|_| is_here))
+    }
+
+    /// The names of all that lies in the store.
+    pub(super) fn names(&self) -> io::Result<Vec<String>> {
+        Ok(self.dir.names()?.into_iter().filter_map(|name| name.into_string().ok()).collect())
+    }
+
+    /// Removes generations, but never one that another manifest's link leads to.
+    pub(super) fn remove(&self, numbers: &[u64], path: &AbsolutePath) -> Result<()> {
+        for number in numbers.iter().filter(|number| !self.protected.contains(number)) {
+            self.dir.remove_all(OsStr::new(&number.to_string())).map_err(|error| {
+                Error::new(format!("cannot remove the generation {number} in {path}")).because(error)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn same(place: &Place, dir: &Dir) -> io::Result<bool> {
+    let (a, b) = (place.dir.stat()?, dir.stat()?);
+    Ok((a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
+}
