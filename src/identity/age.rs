@@ -44,7 +44,7 @@ impl AgeKey {
 impl Opener for AgeKey {
     fn fits(&self, key: &MasterKey) -> Fit {
         match key {
-            MasterKey::Age { recipient, .. } if *recipient == self.recipient => Fit::Named,
+            MasterKey::Age { .. } if key.is_named(&self.recipient) => Fit::Named,
             MasterKey::Age { .. } => Fit::Free,
             _ => Fit::No,
         }

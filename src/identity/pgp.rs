@@ -225,6 +225,20 @@ mod tests {
         assert!(forms.iter().all(|form| *form == forms[0]));
     }
 
+    /// Numbers that do not belong together would give a wrong key, or a panic deep in the arithmetic.
+    #[test]
+    fn a_damaged_key_makes_no_other_key() {
+        let whole = fs::read(fixture("keys/ssh/rsa-pem")).unwrap();
+        let fingerprint = key("keys/ssh/rsa-pem").fingerprint();
+        for position in (0..whole.len()).step_by(13) {
+            let mut damaged = whole.clone();
+            damaged[position] ^= 1;
+            let Ok(key) = SshKey::read(&SecretBytes::new(damaged)) else { continue };
+            let made = PgpKey::from_ssh(&key).map(|key| key.fingerprint());
+            assert!(made.is_err() || made.as_ref() == Ok(&fingerprint), "{position}");
+        }
+    }
+
     /// `keys/ssh_rsa.asc` is the certificate with which gpg encrypts to the key. With `SOPS_INSTALL_WRITE_FIXTURES` it is
     /// written again, which is needed when the key has changed.
     #[test]

@@ -134,7 +134,7 @@ impl Opener for LockedKey {
         match key {
             MasterKey::Remote { .. } => Fit::No,
             // The public key tells, so nobody is asked in vain.
-            key if !names.is_empty() && !names.contains(&key.to_string()) => Fit::No,
+            key if !names.is_empty() && !names.iter().any(|name| key.is_named(name)) => Fit::No,
             _ => Fit::Costly,
         }
     }

@@ -28,6 +28,7 @@ enum State {
 }
 
 /// Why a passphrase did not give a key.
+#[derive(Debug, PartialEq, Eq)]
 pub enum Wrong {
     /// It is not the one.
     Passphrase,

@@ -77,6 +77,20 @@ impl KeyGroup {
     }
 }
 
+impl MasterKey {
+    /// Whether `name` is this key's: its recipient, or `pgp` and its fingerprint. An SSH recipient may have a comment.
+    pub fn is_named(&self, name: &str) -> bool {
+        match self {
+            Self::Age { recipient, .. } if recipient.starts_with("ssh-") => {
+                let parts = |text: &str| text.split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>();
+                parts(recipient) == parts(name)
+            }
+            Self::Age { recipient, .. } => recipient == name,
+            Self::Pgp { .. } | Self::Remote { .. } => self.to_string().eq_ignore_ascii_case(name),
+        }
+    }
+}
+
 impl fmt::Display for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

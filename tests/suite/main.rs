@@ -8,6 +8,7 @@
 mod cat;
 mod common;
 mod errors;
+mod identities;
 mod install;
 mod module;
 mod once;

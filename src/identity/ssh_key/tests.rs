@@ -89,13 +89,27 @@ fn a_wrong_passphrase_is_told_from_a_broken_key() {
     }
 }
 
+/// The two `enc` of a file that sops encrypted to the two keys.
+fn encs() -> Vec<String> {
+    let lines = include_str!("../../../tests/fixtures/encrypted/ssh-recipients.yaml").lines().map(str::trim);
+    let lines: Vec<&str> = lines.collect();
+    let blocks = lines.split(|line| line.starts_with("- enc:")).skip(1);
+    blocks.map(|block| block.split(|line| line.starts_with("recipient:")).next().unwrap().join("\n")).collect()
+}
+
 #[test]
-fn the_age_crate_reads_what_is_written() {
-    for name in ["ed25519", "ed25519-pkcs8", "rsa", "rsa-pem", "rsa-pkcs8"] {
-        let text = read(name).to_openssh().unwrap();
+fn the_age_crate_opens_files_with_what_is_written() {
+    let encs = encs();
+    let plain = ["ed25519", "ed25519-pkcs8", "rsa", "rsa-pem", "rsa-pkcs8"].map(str::to_owned);
+    for name in plain.into_iter().chain(locked_names()) {
+        let text = unlocked(&name, PASSPHRASE).unwrap().to_openssh().unwrap();
+        assert!(SshKey::read(&text).is_ok_and(|key| !key.is_locked()), "{name}");
         let identity = age::ssh::Identity::from_buffer(text.expose(), None).unwrap();
-        assert!(matches!(identity, age::ssh::Identity::Unencrypted(_)), "{name}");
-        assert!(SshKey::read(&text).is_ok());
+        let opened = encs.iter().map(|enc| {
+            let decryptor = age::Decryptor::new(age::armor::ArmoredReader::new(enc.as_bytes())).unwrap();
+            decryptor.decrypt(std::iter::once(&identity as &dyn age::Identity)).is_ok()
+        });
+        assert_eq!(opened.collect::<Vec<_>>(), [name.starts_with("ed"), name.starts_with("rsa")], "{name}");
     }
 }
 
