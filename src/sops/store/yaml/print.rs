@@ -31,7 +31,7 @@ pub fn print(documents: &[&Map]) -> Result<SecretBytes, PrintError> {
 /// Prints one value as `EmitValue` of the sops YAML store does: as a document of its own.
 ///
 /// # Errors
-/// See [`print`].
+/// See [`print()`].
 pub fn print_node(node: &Node) -> Result<SecretBytes, PrintError> {
     let mut printer = Printer::default();
     printer.document(&Part::of(node))?;

@@ -26,7 +26,7 @@ fn error(text: &str) -> SyntaxError {
     }
 }
 
-/// What [`print`] makes of what [`read`] makes of `text`.
+/// What [`print()`] makes of what [`read`] makes of `text`.
 fn printed(text: &str) -> String {
     let documents = read(text.as_bytes()).map_err(|error| error.why).unwrap();
     match print(&documents.iter().collect::<Vec<_>>()) {
