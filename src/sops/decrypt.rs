@@ -35,7 +35,7 @@ pub enum Refused {
         /// Its line; 0 where it is not known.
         line: u32,
     },
-    /// A comment that is in encrypted form does not decrypt.
+    /// A comment that is in encrypted form does not decrypt, not even as one that belongs elsewhere in the file.
     Comment {
         /// The key of the map or list in which it stands; empty at the top.
         key: String,
@@ -70,20 +70,28 @@ pub fn decrypt(documents: &mut [Map], metadata: &Metadata, key: &DataKey) -> Res
         path: String::new(),
         track_comments: metadata.rule.looks_at_comments(),
         line: 0,
+        strays: Vec::new(),
     };
     if metadata.mac_only_encrypted {
         walk.hash.update(ONLY_ENCRYPTED);
     }
-    for document in documents {
+    for document in documents.iter_mut() {
         walk.map(document)?;
     }
     let mut computed = String::with_capacity(128);
-    for byte in walk.hash.finalize() {
+    for byte in walk.hash.finalize_reset() {
         // Writing to a String cannot fail.
         let _ = write!(computed, "{byte:02X}");
     }
-    if stored.expose() == computed.as_bytes() { Ok(()) } else { Err(Refused::MacMismatch) }
+    if stored.expose() != computed.as_bytes() {
+        return Err(Refused::MacMismatch);
+    }
+    walk.place_strays(documents)
 }
+
+/// How many bytes are decrypted at most to find where comments belong that do not open where they stand. sops makes few
+/// of them.
+const SEARCH_LIMIT: usize = 64 << 20;
 
 /// The state of one walk over all documents.
 struct Walk<'a> {
@@ -95,6 +103,8 @@ struct Walk<'a> {
     path: String,
     track_comments: bool,
     line: u32,
+    /// Comments that do not open where they stand, with the path of that place.
+    strays: Vec<(SecretBytes, String)>,
 }
 
 impl Walk<'_> {
@@ -175,7 +185,7 @@ impl Walk<'_> {
     }
 
     /// Decrypts a comment. One that is not in encrypted form stays as it is, as in sops: older versions left comments in
-    /// clear. One that is, and does not open, is refused; sops would print its ciphertext as the comment.
+    /// clear. One that is, and does not open here, is looked at again by [`Walk::place_strays`].
     fn comment(&mut self, comment: &mut Comment) -> Result<(), Refused> {
         if self.track_comments
             && let Some(level) = self.place.comments.last_mut()
@@ -185,14 +195,44 @@ impl Walk<'_> {
         if !self.metadata.rule.encrypts(&self.place, true) || !looks_encrypted(comment.text.expose()) {
             return Ok(());
         }
+        match self.open_comment(&comment.text, &self.path) {
+            // sops forgets that the comment stood behind a value, and so prints it above.
+            Some(text) => *comment = Comment { text, inline: false },
+            None => self.strays.push((comment.text.clone(), self.path.clone())),
+        }
+        Ok(())
+    }
+
+    fn open_comment(&self, text: &SecretBytes, path: &str) -> Option<SecretBytes> {
         // sops joins the keys with `:` and adds one more, also where there is no key.
-        let path = if self.path.is_empty() { ":" } else { &self.path };
-        let text: SecretBytes = match self.cipher.decrypt(comment.text.expose(), path) {
-            Ok(Plain::Comment(text) | Plain::Scalar(Scalar::Str(text))) => text,
-            _ => return Err(Refused::Comment { key: self.key() }),
-        };
-        // sops forgets that the comment stood behind a value, and so prints it above.
-        *comment = Comment { text, inline: false };
+        let path = if path.is_empty() { ":" } else { path };
+        match self.cipher.decrypt(text.expose(), path) {
+            Ok(Plain::Comment(text) | Plain::Scalar(Scalar::Str(text))) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Accepts comments that belong to another place of the file, and leaves them encrypted, as sops does: what sops
+    /// writes below a map or list it may read again as part of the one inside. Others were changed: refused, where sops
+    /// would print the ciphertext.
+    fn place_strays(&self, documents: &[Map]) -> Result<(), Refused> {
+        if self.strays.is_empty() {
+            return Ok(());
+        }
+        let mut places = Places { paths: Vec::new(), bytes: 0 };
+        documents.iter().for_each(|document| places.map(document, &mut String::new()));
+        let mut searched = 0;
+        let mut rest = places.paths.iter().cycle();
+        for (text, at) in &self.strays {
+            // Comments that moved come in the order of the places they belong to.
+            let found = rest.by_ref().take(places.paths.len()).any(|path| {
+                searched += text.len() + path.len();
+                searched <= SEARCH_LIMIT && self.open_comment(text, path).is_some()
+            });
+            if !found {
+                return Err(Refused::Comment { key: at.trim_end_matches(':').replace(':', "/") });
+            }
+        }
         Ok(())
     }
 
@@ -205,5 +245,42 @@ impl Walk<'_> {
 
     fn key(&self) -> String {
         self.place.keys.join("/")
+    }
+}
+
+/// The paths of all maps and lists.
+struct Places {
+    paths: Vec<String>,
+    bytes: usize,
+}
+
+impl Places {
+    fn add(&mut self, path: &str) {
+        self.bytes += path.len();
+        if self.bytes <= SEARCH_LIMIT {
+            self.paths.push(path.to_owned());
+        }
+    }
+
+    fn map(&mut self, map: &Map, path: &mut String) {
+        self.add(path);
+        for entry in map.entries() {
+            let above = path.len();
+            path.push_str(&entry.key);
+            path.push(':');
+            self.node(&entry.value, path);
+            path.truncate(above);
+        }
+    }
+
+    fn node(&mut self, node: &Node, path: &mut String) {
+        match node {
+            Node::Map(map) => self.map(map, path),
+            Node::List(list) => {
+                self.add(path);
+                list.values().for_each(|value| self.node(value, path));
+            }
+            Node::Scalar(_) => {}
+        }
     }
 }

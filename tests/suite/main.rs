@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
+mod differential;
 mod errors;
 mod install;
 mod module;
