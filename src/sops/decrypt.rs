@@ -112,7 +112,7 @@ impl Walk<'_> {
         self.place.comments.push(Vec::new());
         for item in &mut map.0 {
             match item {
-                MapItem::Comment(comment) => self.comment(comment)?,
+                MapItem::Comment(comment) => self.comment(comment),
                 MapItem::Entry(entry) => {
                     let above = self.path.len();
                     self.path.push_str(&entry.key);
@@ -135,7 +135,13 @@ impl Walk<'_> {
         self.place.comments.push(Vec::new());
         for item in &mut list.0 {
             match item {
-                ListItem::Comment(comment) => self.comment(comment)?,
+                // sops takes an empty comment in a list for an empty text, which is never encrypted.
+                ListItem::Comment(comment) if comment.text.is_empty() => {
+                    if self.encrypts_comment(comment) {
+                        *item = ListItem::Value(Node::Scalar(Scalar::Str(SecretBytes::default())));
+                    }
+                }
+                ListItem::Comment(comment) => self.comment(comment),
                 ListItem::Value(value) => {
                     self.node(value)?;
                     self.forget_comments();
@@ -186,21 +192,25 @@ impl Walk<'_> {
 
     /// Decrypts a comment. One that is not in encrypted form stays as it is, as in sops: older versions left comments in
     /// clear. One that is, and does not open here, is looked at again by [`Walk::place_strays`].
-    fn comment(&mut self, comment: &mut Comment) -> Result<(), Refused> {
-        if self.track_comments
-            && let Some(level) = self.place.comments.last_mut()
-        {
-            level.push(comment.text.expose().to_vec());
-        }
-        if !self.metadata.rule.encrypts(&self.place, true) || !looks_encrypted(comment.text.expose()) {
-            return Ok(());
+    fn comment(&mut self, comment: &mut Comment) {
+        if !self.encrypts_comment(comment) || !looks_encrypted(comment.text.expose()) {
+            return;
         }
         match self.open_comment(&comment.text, &self.path) {
             // sops forgets that the comment stood behind a value, and so prints it above.
             Some(text) => *comment = Comment { text, inline: false },
             None => self.strays.push((comment.text.clone(), self.path.clone())),
         }
-        Ok(())
+    }
+
+    /// Notes the comment for the rule, and asks whether it is encrypted itself.
+    fn encrypts_comment(&mut self, comment: &Comment) -> bool {
+        if self.track_comments
+            && let Some(level) = self.place.comments.last_mut()
+        {
+            level.push(comment.text.expose().to_vec());
+        }
+        self.metadata.rule.encrypts(&self.place, true)
     }
 
     fn open_comment(&self, text: &SecretBytes, path: &str) -> Option<SecretBytes> {

@@ -14,3 +14,4 @@ mod once;
 mod reader;
 mod real_sops;
 mod root;
+mod tamper;
