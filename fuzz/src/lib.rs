@@ -124,12 +124,13 @@ pub fn key_path(data: &[u8]) -> bool {
     }
 }
 
-/// A template; the first line holds its placeholders, parted by spaces.
+/// A template; the first line holds its placeholders, parted by spaces. A manifest has no empty ones.
 pub fn template(data: &[u8]) -> bool {
     let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
     let (names, template) = data.split_at(end);
     let (Ok(names), Ok(name)) = (std::str::from_utf8(names), Name::new("secret")) else { return false };
-    let placeholders: Placeholders = names.split(' ').map(|text| (text.to_owned(), name.clone())).collect();
+    let placeholders: Placeholders =
+        names.split(' ').filter(|text| !text.is_empty()).map(|text| (text.to_owned(), name.clone())).collect();
     let content = SecretBytes::from("<content>");
     let contents = BTreeMap::from([(&name, &content)]);
     Renderer::new(&placeholders).is_ok_and(|renderer| renderer.render(template, &contents).is_ok())

@@ -8,6 +8,7 @@
 mod common;
 mod differential;
 mod errors;
+mod hostile;
 mod install;
 mod module;
 mod once;
