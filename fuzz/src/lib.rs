@@ -3,6 +3,8 @@
 //!
 //! Each tells whether it took the input, so that a fuzzer that does not measure coverage knows what to build on.
 
+#![forbid(unsafe_code)]
+
 use sops_install::identity::{age, ssh};
 use sops_install::manifest::name::Name;
 use sops_install::manifest::{self, Placeholders, Surroundings};

@@ -4,6 +4,8 @@
 //! that panics or is too slow is written to `artifacts`. One that overflows the stack ends the program; the same seed
 //! leads there again.
 
+#![forbid(unsafe_code)]
+
 mod mutate;
 mod seeds;
 
