@@ -1,5 +1,7 @@
 //! Decrypts a whole file in place and verifies its MAC.
 
+mod strays;
+
 use super::cipher::{Cipher, CipherError, Plain, looks_encrypted};
 use super::data_key::DataKey;
 use super::metadata::Metadata;
@@ -9,6 +11,7 @@ use super::tree::{Comment, List, ListItem, Map, MapItem, Node, Scalar};
 use crate::secret::SecretBytes;
 use sha2::{Digest, Sha512};
 use std::fmt::Write;
+use strays::Stray;
 
 /// What a MAC that covers encrypted values only begins with: SHA-256 of `sops`.
 const ONLY_ENCRYPTED: [u8; 32] = [
@@ -86,12 +89,9 @@ pub fn decrypt(documents: &mut [Map], metadata: &Metadata, key: &DataKey) -> Res
     if stored.expose() != computed.as_bytes() {
         return Err(Refused::MacMismatch);
     }
-    walk.place_strays(documents)
+    let opens = |text: &SecretBytes, path: &str| walk.open_comment(text, path).is_some();
+    strays::place(&walk.strays, documents, opens)
 }
-
-/// How many bytes are decrypted at most to find where comments belong that do not open where they stand. sops makes few
-/// of them.
-const SEARCH_LIMIT: usize = 64 << 20;
 
 /// The state of one walk over all documents.
 struct Walk<'a> {
@@ -103,8 +103,7 @@ struct Walk<'a> {
     path: String,
     track_comments: bool,
     line: u32,
-    /// Comments that do not open where they stand, with the path of that place.
-    strays: Vec<(SecretBytes, String)>,
+    strays: Vec<Stray>,
 }
 
 impl Walk<'_> {
@@ -191,7 +190,7 @@ impl Walk<'_> {
     }
 
     /// Decrypts a comment. One that is not in encrypted form stays as it is, as in sops: older versions left comments in
-    /// clear. One that is, and does not open here, is looked at again by [`Walk::place_strays`].
+    /// clear. One that is, and does not open here, is looked at again by [`strays::place`].
     fn comment(&mut self, comment: &mut Comment) {
         if !self.encrypts_comment(comment) || !looks_encrypted(comment.text.expose()) {
             return;
@@ -199,7 +198,7 @@ impl Walk<'_> {
         match self.open_comment(&comment.text, &self.path) {
             // sops forgets that the comment stood behind a value, and so prints it above.
             Some(text) => *comment = Comment { text, inline: false },
-            None => self.strays.push((comment.text.clone(), self.path.clone())),
+            None => self.strays.push(Stray { text: comment.text.clone(), path: self.path.clone() }),
         }
     }
 
@@ -222,30 +221,6 @@ impl Walk<'_> {
         }
     }
 
-    /// Accepts comments that belong to another place of the file, and leaves them encrypted, as sops does: what sops
-    /// writes below a map or list it may read again as part of the one inside. Others were changed: refused, where sops
-    /// would print the ciphertext.
-    fn place_strays(&self, documents: &[Map]) -> Result<(), Refused> {
-        if self.strays.is_empty() {
-            return Ok(());
-        }
-        let mut places = Places { paths: Vec::new(), bytes: 0 };
-        documents.iter().for_each(|document| places.map(document, &mut String::new()));
-        let mut searched = 0;
-        let mut rest = places.paths.iter().cycle();
-        for (text, at) in &self.strays {
-            // Comments that moved come in the order of the places they belong to.
-            let found = rest.by_ref().take(places.paths.len()).any(|path| {
-                searched += text.len() + path.len();
-                searched <= SEARCH_LIMIT && self.open_comment(text, path).is_some()
-            });
-            if !found {
-                return Err(Refused::Comment { key: at.trim_end_matches(':').replace(':', "/") });
-            }
-        }
-        Ok(())
-    }
-
     /// Comments count for the one value behind them.
     fn forget_comments(&mut self) {
         if let Some(level) = self.place.comments.last_mut() {
@@ -255,42 +230,5 @@ impl Walk<'_> {
 
     fn key(&self) -> String {
         self.place.keys.join("/")
-    }
-}
-
-/// The paths of all maps and lists.
-struct Places {
-    paths: Vec<String>,
-    bytes: usize,
-}
-
-impl Places {
-    fn add(&mut self, path: &str) {
-        self.bytes += path.len();
-        if self.bytes <= SEARCH_LIMIT {
-            self.paths.push(path.to_owned());
-        }
-    }
-
-    fn map(&mut self, map: &Map, path: &mut String) {
-        self.add(path);
-        for entry in map.entries() {
-            let above = path.len();
-            path.push_str(&entry.key);
-            path.push(':');
-            self.node(&entry.value, path);
-            path.truncate(above);
-        }
-    }
-
-    fn node(&mut self, node: &Node, path: &mut String) {
-        match node {
-            Node::Map(map) => self.map(map, path),
-            Node::List(list) => {
-                self.add(path);
-                list.values().for_each(|value| self.node(value, path));
-            }
-            Node::Scalar(_) => {}
-        }
     }
 }
