@@ -108,10 +108,16 @@ impl std::error::Error for Error {
     }
 }
 
-/// Which of `known` is nearest to `wrong`, if one is near enough to be meant.
+/// Which of `known` is nearest to `wrong`, if one is near enough to be meant. Comparing takes time in proportion to both
+/// lengths, so nothing is said about what nobody would have typed.
 pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    const LONGEST: usize = 300;
+    if wrong.len() > LONGEST {
+        return None;
+    }
     known
         .into_iter()
+        .filter(|candidate| candidate.len() <= LONGEST)
         .map(|candidate| (strsim::damerau_levenshtein(wrong, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= (wrong.chars().count().max(candidate.chars().count()) / 3).max(1))
         .min_by_key(|(distance, _)| *distance)
@@ -152,5 +158,7 @@ mod tests {
         assert_eq!(nearest("github/oath_token", known), Some("github/oauth_token"));
         assert_eq!(nearest("npmr", known), Some("npmrc"));
         assert_eq!(nearest("something-else", known), None);
+        let long = "a".repeat(1000);
+        assert_eq!(nearest(&long, [long.as_str()]), None);
     }
 }

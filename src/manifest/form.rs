@@ -94,6 +94,9 @@ fn read_as<T: DeserializeOwned>(text: &str, file: &Path, syntax: Syntax) -> Resu
                 (error.to_string().replace(&position, ""), Some(error.line()))
             }
         },
+        Syntax::Yaml if opens_too_many(text) => {
+            (format!("it opens more than {MOST_OPEN} brackets without closing them"), None)
+        }
         Syntax::Yaml => match serde_yaml::from_str(text) {
             Ok(value) => return Ok(value),
             Err(error) => {
@@ -140,6 +143,22 @@ fn without_values(why: &str) -> String {
         }
         _ => clean,
     }
+}
+
+/// How many brackets a YAML manifest may have open at once. The parser's time grows with the square of their number.
+const MOST_OPEN: i32 = 10_000;
+
+/// Whether brackets are opened beyond [`MOST_OPEN`], those in text and comments included: no manifest comes near.
+fn opens_too_many(text: &str) -> bool {
+    let mut open = 0;
+    text.bytes().any(|byte| {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = (open - 1).max(0),
+            _ => {}
+        }
+        open > MOST_OPEN
+    })
 }
 
 /// The known field that is nearest to an unknown one, from serde's text of that error:

@@ -1,5 +1,7 @@
 //! Decrypts a whole file in place and verifies its MAC.
 
+mod strays;
+
 use super::cipher::{Cipher, CipherError, Plain, looks_encrypted};
 use super::data_key::DataKey;
 use super::metadata::Metadata;
@@ -9,6 +11,7 @@ use super::tree::{Comment, List, ListItem, Map, MapItem, Node, Scalar};
 use crate::secret::SecretBytes;
 use sha2::{Digest, Sha512};
 use std::fmt::Write;
+use strays::Stray;
 
 /// What a MAC that covers encrypted values only begins with: SHA-256 of `sops`.
 const ONLY_ENCRYPTED: [u8; 32] = [
@@ -35,7 +38,7 @@ pub enum Refused {
         /// Its line; 0 where it is not known.
         line: u32,
     },
-    /// A comment that is in encrypted form does not decrypt.
+    /// A comment that is in encrypted form does not decrypt, not even as one that belongs elsewhere in the file.
     Comment {
         /// The key of the map or list in which it stands; empty at the top.
         key: String,
@@ -70,19 +73,24 @@ pub fn decrypt(documents: &mut [Map], metadata: &Metadata, key: &DataKey) -> Res
         path: String::new(),
         track_comments: metadata.rule.looks_at_comments(),
         line: 0,
+        strays: Vec::new(),
     };
     if metadata.mac_only_encrypted {
         walk.hash.update(ONLY_ENCRYPTED);
     }
-    for document in documents {
+    for document in documents.iter_mut() {
         walk.map(document)?;
     }
     let mut computed = String::with_capacity(128);
-    for byte in walk.hash.finalize() {
+    for byte in walk.hash.finalize_reset() {
         // Writing to a String cannot fail.
         let _ = write!(computed, "{byte:02X}");
     }
-    if stored.expose() == computed.as_bytes() { Ok(()) } else { Err(Refused::MacMismatch) }
+    if stored.expose() != computed.as_bytes() {
+        return Err(Refused::MacMismatch);
+    }
+    let opens = |text: &SecretBytes, path: &str| walk.open_comment(text, path).is_some();
+    strays::place(&walk.strays, documents, opens)
 }
 
 /// The state of one walk over all documents.
@@ -95,6 +103,7 @@ struct Walk<'a> {
     path: String,
     track_comments: bool,
     line: u32,
+    strays: Vec<Stray>,
 }
 
 impl Walk<'_> {
@@ -102,7 +111,7 @@ impl Walk<'_> {
         self.place.comments.push(Vec::new());
         for item in &mut map.0 {
             match item {
-                MapItem::Comment(comment) => self.comment(comment)?,
+                MapItem::Comment(comment) => self.comment(comment),
                 MapItem::Entry(entry) => {
                     let above = self.path.len();
                     self.path.push_str(&entry.key);
@@ -125,7 +134,13 @@ impl Walk<'_> {
         self.place.comments.push(Vec::new());
         for item in &mut list.0 {
             match item {
-                ListItem::Comment(comment) => self.comment(comment)?,
+                // sops takes an empty comment in a list for an empty text, which is never encrypted.
+                ListItem::Comment(comment) if comment.text.is_empty() => {
+                    if self.encrypts_comment(comment) {
+                        *item = ListItem::Value(Node::Scalar(Scalar::Str(SecretBytes::default())));
+                    }
+                }
+                ListItem::Comment(comment) => self.comment(comment),
                 ListItem::Value(value) => {
                     self.node(value)?;
                     self.forget_comments();
@@ -175,25 +190,35 @@ impl Walk<'_> {
     }
 
     /// Decrypts a comment. One that is not in encrypted form stays as it is, as in sops: older versions left comments in
-    /// clear. One that is, and does not open, is refused; sops would print its ciphertext as the comment.
-    fn comment(&mut self, comment: &mut Comment) -> Result<(), Refused> {
+    /// clear. One that is, and does not open here, is looked at again by [`strays::place`].
+    fn comment(&mut self, comment: &mut Comment) {
+        if !self.encrypts_comment(comment) || !looks_encrypted(comment.text.expose()) {
+            return;
+        }
+        match self.open_comment(&comment.text, &self.path) {
+            // sops forgets that the comment stood behind a value, and so prints it above.
+            Some(text) => *comment = Comment { text, inline: false },
+            None => self.strays.push(Stray { text: comment.text.clone(), path: self.path.clone() }),
+        }
+    }
+
+    /// Notes the comment for the rule, and asks whether it is encrypted itself.
+    fn encrypts_comment(&mut self, comment: &Comment) -> bool {
         if self.track_comments
             && let Some(level) = self.place.comments.last_mut()
         {
             level.push(comment.text.expose().to_vec());
         }
-        if !self.metadata.rule.encrypts(&self.place, true) || !looks_encrypted(comment.text.expose()) {
-            return Ok(());
-        }
+        self.metadata.rule.encrypts(&self.place, true)
+    }
+
+    fn open_comment(&self, text: &SecretBytes, path: &str) -> Option<SecretBytes> {
         // sops joins the keys with `:` and adds one more, also where there is no key.
-        let path = if self.path.is_empty() { ":" } else { &self.path };
-        let text: SecretBytes = match self.cipher.decrypt(comment.text.expose(), path) {
-            Ok(Plain::Comment(text) | Plain::Scalar(Scalar::Str(text))) => text,
-            _ => return Err(Refused::Comment { key: self.key() }),
-        };
-        // sops forgets that the comment stood behind a value, and so prints it above.
-        *comment = Comment { text, inline: false };
-        Ok(())
+        let path = if path.is_empty() { ":" } else { path };
+        match self.cipher.decrypt(text.expose(), path) {
+            Ok(Plain::Comment(text) | Plain::Scalar(Scalar::Str(text))) => Some(text),
+            _ => None,
+        }
     }
 
     /// Comments count for the one value behind them.

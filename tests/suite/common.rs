@@ -133,10 +133,15 @@ impl Sandbox {
     }
 }
 
-/// Says aloud that a test was skipped. The test runner hides what a test prints with `print!`; this it does not.
-#[expect(clippy::explicit_write, reason = "the test runner hides what `eprintln!` prints")]
+/// Says aloud that a test was skipped.
 pub(crate) fn skip(test: &str, needs: &str) {
-    writeln!(std::io::stderr(), "SKIPPED {test}: it needs {needs}").unwrap();
+    say(&format!("SKIPPED {test}: it needs {needs}"));
+}
+
+/// Says something aloud. The test runner hides what a test prints with `print!`; this it does not.
+#[expect(clippy::explicit_write, reason = "the test runner hides what `eprintln!` prints")]
+pub(crate) fn say(line: &str) {
+    writeln!(std::io::stderr(), "{line}").unwrap();
 }
 
 /// Whether this runs as root.

@@ -7,7 +7,9 @@
 
 mod cat;
 mod common;
+mod differential;
 mod errors;
+mod hostile;
 mod identities;
 mod install;
 mod module;
@@ -15,3 +17,4 @@ mod once;
 mod reader;
 mod real_sops;
 mod root;
+mod tamper;

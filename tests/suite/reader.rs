@@ -191,3 +191,22 @@ fn values_that_are_added_removed_or_in_clear_are_refused() {
     let end = text.find("tailscale:").unwrap();
     assert!(!opens("secrets.yaml", &text.replace(&text[start..end], "")));
 }
+
+#[test]
+fn files_of_older_versions_are_read() {
+    for version in ["3.7.3", "3.8.1"] {
+        let directory = fixture("old").join(version);
+        for entry in fs::read_dir(directory.join("encrypted")).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let read = |which: &str| fs::read(directory.join(which).join(&name)).unwrap();
+            let file = open(&read("encrypted"), format(&name)).unwrap_or_else(|why| panic!("{version} {name}: {why}"));
+            let whole = file.extract(Part::Whole, None).unwrap();
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            assert_eq!(text(whole.expose()), text(&read("expected")), "{version} {name}");
+            assert!(whole.expose() == read("expected"), "{version} {name}");
+            // Old versions print other empty lines at the ends of JSON and INI files, and nothing else.
+            let ends = |bytes: &[u8]| text(bytes).trim_matches('\n').to_owned();
+            assert_eq!(ends(whole.expose()), ends(&read("printed")), "{version} {name}");
+        }
+    }
+}

@@ -10,11 +10,17 @@ use std::collections::HashMap;
 /// time in proportion to their number.
 pub struct Finder<'a> {
     document: &'a Map,
-    maps: RefCell<HashMap<*const Map, HashMap<&'a str, &'a Node>>>,
+    maps: RefCell<HashMap<*const Map, Index<'a>>>,
     lists: RefCell<HashMap<*const List, Vec<&'a Node>>>,
     paths: OnceCell<Vec<String>>,
     /// For how many more keys suggestions are made. It bounds the time that a file of another make costs.
     suggestions: Cell<usize>,
+}
+
+/// The keys of a large map.
+struct Index<'a> {
+    values: HashMap<&'a str, &'a Node>,
+    longest_key: usize,
 }
 
 /// Where a key that leads nowhere led furthest.
@@ -81,7 +87,14 @@ impl<'a> Finder<'a> {
 
     fn in_map(&self, map: &'a Map, parts: &[String], depth: usize, deepest: &mut Option<Miss<'a>>) -> Option<&'a Node> {
         let rest = parts.get(depth..).unwrap_or_default();
-        for length in (1..=rest.len()).rev() {
+        // A path of many slashes has as many beginnings; only those that a key can be are looked for.
+        let longest_key = self.longest_key(map);
+        let bytes = rest.iter().scan(0, |bytes, part| {
+            *bytes += part.len() + 1;
+            Some(*bytes - 1)
+        });
+        let longest = bytes.take_while(|bytes| *bytes <= longest_key).count();
+        for length in (1..=longest).rev() {
             let (key, _) = rest.split_at(length);
             let entry = self.entry(map, &key.join("/"));
             if let Some(found) = entry.and_then(|node| self.in_node(node, parts, depth + length, deepest)) {
@@ -126,23 +139,40 @@ impl<'a> Finder<'a> {
 
     /// The value of `key`; the first where it stands twice, as in sops.
     fn entry(&self, map: &'a Map, key: &str) -> Option<&'a Node> {
-        const SMALL: usize = 16;
         if map.0.len() <= SMALL {
             return map.get(key);
         }
+        self.indexed(map, |index| index.values.get(key).copied())
+    }
+
+    fn longest_key(&self, map: &'a Map) -> usize {
+        if map.0.len() <= SMALL {
+            return longest_key(map);
+        }
+        self.indexed(map, |index| index.longest_key)
+    }
+
+    fn indexed<T>(&self, map: &'a Map, ask: impl FnOnce(&Index<'a>) -> T) -> T {
         let mut maps = self.maps.borrow_mut();
-        let index = maps.entry(map).or_insert_with(|| {
+        ask(maps.entry(map).or_insert_with(|| {
             // From the end, so that the first one stays.
             let entries: Vec<_> = map.entries().collect();
-            entries.into_iter().rev().map(|entry| (entry.key.as_str(), &entry.value)).collect()
-        });
-        index.get(key).copied()
+            let values = entries.into_iter().rev().map(|entry| (entry.key.as_str(), &entry.value)).collect();
+            Index { values, longest_key: longest_key(map) }
+        }))
     }
 
     fn item(&self, list: &'a List, position: usize) -> Option<&'a Node> {
         let mut lists = self.lists.borrow_mut();
         lists.entry(list).or_insert_with(|| list.values().collect()).get(position).copied()
     }
+}
+
+/// Maps up to this size are searched as they are.
+const SMALL: usize = 16;
+
+fn longest_key(map: &Map) -> usize {
+    map.entries().map(|entry| entry.key.len()).max().unwrap_or(0)
 }
 
 /// Keeps the reason that stands deepest in the tree: it says most about what the user meant.
@@ -247,6 +277,17 @@ mod tests {
         assert_eq!(found("a/c/d").as_deref(), Some("inner"));
         assert_eq!(found("a/c\\/d").as_deref(), Some("inner"));
         assert_eq!(found("github\\/oauth_token"), None);
+    }
+
+    #[test]
+    fn a_path_of_many_slashes_takes_no_long_time() {
+        let start = std::time::Instant::now();
+        let (document, key) = (example(), KeyPath::new(&("a/b".to_owned() + &"/b".repeat(100_000))));
+        let finder = Finder::new(&document);
+        let miss = finder.find(&key).err().unwrap();
+        assert_eq!(miss.why, "`a/b` is a value and holds no key `b`");
+        assert!(finder.help(&key, &miss).starts_with("the key `a/b` is the whole value"));
+        assert!(start.elapsed().as_secs() < 5);
     }
 
     fn miss(key: &str) -> (String, String) {

@@ -1,0 +1,172 @@
+//! What strangers' bytes reach: one function for each reader. None may panic, whatever the bytes, nor take long or fill
+//! the memory.
+//!
+//! Each tells whether it took the input, so that a fuzzer that does not measure coverage knows what to build on.
+
+#![forbid(unsafe_code)]
+
+use sops_install::identity;
+use sops_install::identity::host::{Call, Finished, Host};
+use sops_install::manifest::name::Name;
+use sops_install::manifest::{self, Placeholders, Surroundings};
+use sops_install::secret::SecretBytes;
+use sops_install::sops::EncryptedFile;
+use sops_install::sops::cipher::Cipher;
+use sops_install::sops::data_key::DataKey;
+use sops_install::sops::format::Format;
+use sops_install::sops::key::{Finder, KeyPath};
+use sops_install::sops::store::{self, go_number};
+use sops_install::sops::time;
+use sops_install::sops::tree::Map;
+use sops_install::template::Renderer;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A reader of bytes; whether it took them.
+pub type Target = fn(&[u8]) -> bool;
+
+/// All of them by name.
+pub const TARGETS: [(&str, Target); 10] = [
+    ("yaml", yaml),
+    ("json", json),
+    ("ini", ini),
+    ("dotenv", dotenv),
+    ("metadata", metadata),
+    ("value", value),
+    ("manifest", manifest),
+    ("key_path", key_path),
+    ("template", template),
+    ("identity", identity),
+];
+
+/// The YAML store: reads, and prints what it read.
+pub fn yaml(data: &[u8]) -> bool {
+    store::yaml::read(data).is_ok_and(|documents| {
+        let documents: Vec<&Map> = documents.iter().collect();
+        store::yaml::print(&documents).is_ok()
+    })
+}
+
+/// The JSON store, which is that of binary files too.
+pub fn json(data: &[u8]) -> bool {
+    store::json::read(data).is_ok_and(|document| store::json::print(&document).is_ok())
+}
+
+/// The INI store.
+pub fn ini(data: &[u8]) -> bool {
+    store::ini::read(data).is_ok_and(|document| store::ini::print(&document).is_ok())
+}
+
+/// The dotenv store.
+pub fn dotenv(data: &[u8]) -> bool {
+    store::dotenv::read(data).is_ok_and(|document| store::dotenv::print(&document).is_ok())
+}
+
+/// The metadata in every format, and decryption with a key that fits nothing.
+pub fn metadata(data: &[u8]) -> bool {
+    let Some(key) = DataKey::from_bytes(&SecretBytes::new(vec![7; 32])) else { return false };
+    Format::ALL.into_iter().fold(false, |taken, format| match EncryptedFile::read(data, format) {
+        Ok(file) => {
+            assert!(file.open(&key).is_err(), "a file opened with a foreign key");
+            true
+        }
+        Err(_) => taken,
+    })
+}
+
+/// An encrypted value; and what a decrypted one may be, as Go reads it.
+pub fn value(data: &[u8]) -> bool {
+    let Some(key) = DataKey::from_bytes(&SecretBytes::new(vec![7; 32])) else { return false };
+    assert!(Cipher::new(&key).decrypt(data, "a:").is_err(), "a value opened with a foreign key");
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    if let Some(number) = go_number::parse_float(text) {
+        let printed = go_number::fixed(number);
+        let again = go_number::parse_float(&printed);
+        assert!(number.is_nan() || again == Some(number), "{text}: {printed} is another number");
+    }
+    [
+        go_number::parse_int(text).is_some(),
+        go_number::parse_float(text).is_some(),
+        go_number::parse_bool(text).is_some(),
+        time::with_fraction(text).is_some(),
+        text.starts_with("ENC["),
+    ]
+    .contains(&true)
+}
+
+/// A manifest, in both forms and both notations.
+pub fn manifest(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let surroundings =
+        Surroundings { base: "/base".into(), runtime_directory: Some("/run/user/1".into()), ..Surroundings::default() };
+    ["a.json", "a.yaml"].into_iter().any(|file| match manifest::parse(text, Path::new(file), &surroundings) {
+        Ok(_) => true,
+        Err(errors) => {
+            assert!(!errors.is_empty());
+            errors.iter().for_each(|error| drop(error.to_string()));
+            false
+        }
+    })
+}
+
+/// The path of a key, looked up in a tree with all that makes it hard; the first line is the path, the rest the tree.
+pub fn key_path(data: &[u8]) -> bool {
+    let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
+    let (path, tree) = data.split_at(end);
+    let Ok(path) = std::str::from_utf8(path) else { return false };
+    let default: &[u8] = b"a: {b: {c: [1, {d: x}]}, \"b/c\": y, \"\": z}\n\"a/b\": [[]]\n\"\\\\\": {\"/\": 1}\n";
+    let tree = if tree.len() > 1 { tree } else { default };
+    let Ok(documents) = store::yaml::read(tree) else { return false };
+    let (Some(document), key) = (documents.first(), KeyPath::new(path)) else { return false };
+    let finder = Finder::new(document);
+    match finder.find(&key) {
+        Ok(_) => true,
+        Err(miss) => {
+            drop((miss.why.clone(), finder.help(&key, &miss)));
+            key.parts().len() > 1
+        }
+    }
+}
+
+/// A template; the first line holds its placeholders, parted by spaces. A manifest has no empty ones.
+pub fn template(data: &[u8]) -> bool {
+    let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
+    let (names, template) = data.split_at(end);
+    let (Ok(names), Ok(name)) = (std::str::from_utf8(names), Name::new("secret")) else { return false };
+    let placeholders: Placeholders =
+        names.split(' ').filter(|text| !text.is_empty()).map(|text| (text.to_owned(), name.clone())).collect();
+    let content = SecretBytes::from("<content>");
+    let contents = BTreeMap::from([(&name, &content)]);
+    Renderer::new(&placeholders).is_ok_and(|renderer| renderer.render(template, &contents).is_ok())
+}
+
+/// Private keys: age identities and SSH keys, as text that a stranger may have written.
+pub fn identity(data: &[u8]) -> bool {
+    let host: Arc<dyn Host> = Arc::new(Nobody);
+    identity::recipients(&SecretBytes::new(data.to_vec()), "input", &host).is_ok()
+}
+
+/// A machine without files, programs or people.
+struct Nobody;
+
+impl Host for Nobody {
+    fn read(&self, _: &Path) -> io::Result<SecretBytes> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn run(&self, _: &Call<'_>) -> io::Result<Finished> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn ask(&self, _: &str) -> Result<SecretBytes, String> {
+        Err("nobody is there".into())
+    }
+
+    fn confirm(&self, _: &str, _: &str, _: Option<&str>) -> Option<bool> {
+        None
+    }
+
+    fn show(&self, _: &str) {}
+}
