@@ -11,7 +11,7 @@ use age::secrecy::{ExposeSecret, SecretString};
 use age::{DecryptError, Decryptor, scrypt, x25519};
 use std::io::Read;
 use std::str::FromStr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// An age identity of any kind.
 type BoxedIdentity = Box<dyn age::Identity + Send + Sync>;
@@ -56,6 +56,10 @@ impl Opener for AgeKey {
 
     fn decrypt_age(&self, file: &[u8]) -> Unwrapped {
         whole_file(file, &*self.identity)
+    }
+
+    fn is_costly(&self) -> bool {
+        false
     }
 
     fn recipient(&self) -> Option<String> {
@@ -106,10 +110,13 @@ pub(super) struct PluginKey {
     plugin: String,
     identity: age::plugin::Identity,
     host: Arc<dyn Host>,
+    /// One run at a time, also where several files are opened at once: there may be one device behind it.
+    running: Mutex<()>,
 }
 
 impl PluginKey {
     fn with_plugin(&self, open: impl FnOnce(&dyn age::Identity) -> Unwrapped) -> Unwrapped {
+        let _one_at_a_time = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let asking = Asking(Arc::clone(&self.host));
         match age::plugin::IdentityPluginV1::new(&self.plugin, std::slice::from_ref(&self.identity), asking) {
             Ok(plugin) => open(&plugin),
@@ -119,14 +126,13 @@ impl PluginKey {
 }
 
 impl Opener for PluginKey {
-    /// A plugin's recipients are `age1NAME1…`. Other recipients of one plugin look like any other, so those with a
-    /// name of another plugin, and those that are native, are left out.
+    /// A plugin's own recipients are `age1NAME1…`. A plugin may also hold a native key in hardware (`age1…`), or one of
+    /// those that age defines for such (`age1tag1…`, `age1tagpq1…`). Recipients of other plugins are left out.
     fn fits(&self, key: &MasterKey) -> Fit {
         let MasterKey::Age { recipient, .. } = key else { return Fit::No };
         let of_plugin = recipient.strip_prefix("age1").and_then(|rest| rest.rsplit_once('1')).map(|(name, _)| name);
         match of_plugin {
-            Some(name) if name == self.plugin => Fit::Costly,
-            // A plugin may also open what is encrypted to a native recipient, such as one held in hardware.
+            Some(name) if name == self.plugin || ["tag", "tagpq"].contains(&name) => Fit::Costly,
             None if recipient.starts_with("age1") => Fit::Costly,
             _ => Fit::No,
         }
@@ -272,7 +278,10 @@ fn identity(text: &str, host: &Arc<dyn Host>) -> Result<Found, String> {
             age::plugin::Identity::from_str(text).map_err(|why| format!("is no identity of a plugin: {why}"))?;
         let plugin = identity.plugin().to_owned();
         let public = format!("the plugin age-plugin-{plugin}");
-        return Ok(Found::new(public, PluginKey { plugin, identity, host: Arc::clone(host) }));
+        return Ok(Found::new(
+            public,
+            PluginKey { plugin, identity, host: Arc::clone(host), running: Mutex::default() },
+        ));
     }
     let key = match text.starts_with("AGE-SECRET-KEY-PQ-1") {
         true => post_quantum(text)?,
@@ -315,10 +324,11 @@ mod tests {
     fn a_plugin_is_asked_only_where_it_may_fit() {
         let host: Arc<dyn Host> = Arc::new(Machine::default());
         let identity = age::plugin::Identity::default_for_plugin("yubikey").unwrap();
-        let key = PluginKey { plugin: "yubikey".into(), identity, host };
+        let key = PluginKey { plugin: "yubikey".into(), identity, host, running: Mutex::default() };
         let fits = |recipient: &str| key.fits(&MasterKey::Age { recipient: recipient.into(), enc: String::new() });
         assert!(fits("age1yubikey1qqq") == Fit::Costly);
         assert!(fits("age1qqq") == Fit::Costly);
+        assert!(fits("age1tag1qqq") == Fit::Costly);
         assert!(fits("age1tpm1qqq") == Fit::No);
         assert!(fits("ssh-ed25519 AAAA") == Fit::No);
     }

@@ -81,15 +81,32 @@ impl Opener for KeyCommand {
     }
 
     fn open(&self, key: &MasterKey) -> Unwrapped {
-        let MasterKey::Age { recipient, .. } = key else { return Unwrapped::NotMine };
+        match key {
+            MasterKey::Age { recipient, .. } => self.with_printed(recipient, |opener| opener.open(key)),
+            _ => Unwrapped::NotMine,
+        }
+    }
+
+    fn decrypt_age(&self, file: &[u8]) -> Unwrapped {
+        // The file does not tell to whom it is encrypted.
+        self.with_printed("", |opener| opener.decrypt_age(file))
+    }
+
+    fn is_costly(&self) -> bool {
+        true
+    }
+}
+
+impl KeyCommand {
+    fn with_printed(&self, recipient: &str, open: impl Fn(&dyn Opener) -> Unwrapped) -> Unwrapped {
         // Held while the command runs: files that are opened at the same time must not run it twice.
         let printed = {
             let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(printed.entry(recipient.clone()).or_insert_with(|| Arc::new(self.run(recipient))))
+            Arc::clone(printed.entry(recipient.to_owned()).or_insert_with(|| Arc::new(self.run(recipient))))
         };
         match &*printed {
             Err(why) => Unwrapped::Broken(why.clone()),
-            Ok(found) => age::first(found, |opener| opener.open(key)),
+            Ok(found) => age::first(found, open),
         }
     }
 }

@@ -47,22 +47,41 @@ impl Gpg {
     fn list(&self) -> Result<Vec<String>, String> {
         let listed = self.host.run(&self.call(&["--with-colons", "--list-secret-keys"], b""));
         let listed = listed.map_err(|error| format!("{}: {error}", self.program.display()))?;
-        let text = listed.output.expose_text().unwrap_or_default();
+        if !listed.succeeded {
+            let complaint = listed.complaint.lines().last().unwrap_or("it said nothing");
+            return Err(format!("gpg cannot list its keys: {complaint}"));
+        }
+        // Names of people may be in any encoding.
+        let text = String::from_utf8_lossy(listed.output.expose());
         let fields = text.lines().filter_map(|line| line.strip_prefix("fpr:"));
         Ok(fields.filter_map(|rest| rest.split(':').find(|field| !field.is_empty())).map(str::to_owned).collect())
     }
 }
 
 impl Opener for Gpg {
+    fn decrypt_age(&self, _: &[u8]) -> Unwrapped {
+        Unwrapped::NotMine
+    }
+
+    fn is_costly(&self) -> bool {
+        true
+    }
+
+    fn is_for_age(&self) -> bool {
+        false
+    }
+
     /// gpg tells which secret keys it has without asking anyone, so it is never asked to decrypt for a key it has not:
     /// a person would be asked for the passphrase or the smartcard of another.
     fn fits(&self, key: &MasterKey) -> Fit {
         let MasterKey::Pgp { fingerprint, .. } = key else { return Fit::No };
         match self.fingerprints.get_or_init(|| self.list()) {
-            Ok(known) if known.iter().any(|known| known.ends_with(&fingerprint.replace(' ', "").to_uppercase())) => {
-                Fit::Costly
+            Ok(known) => {
+                let wanted = fingerprint.replace(' ', "").to_uppercase();
+                // A fingerprint may be given short, as a key id, but not as nothing.
+                let is_it = |known: &String| wanted.len() >= 8 && known.ends_with(&wanted);
+                if known.iter().any(is_it) { Fit::Costly } else { Fit::No }
             }
-            Ok(_) => Fit::No,
             // The reason is worth telling.
             Err(_) => Fit::Costly,
         }

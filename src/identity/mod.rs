@@ -16,11 +16,9 @@ pub mod ssh_key;
 pub use load::recipients;
 
 use crate::secret::SecretBytes;
-use crate::sops::data_key::{Keyring, Unwrapped};
+use crate::sops::data_key::{Effort, Keyring, Unwrapped};
 use crate::sops::metadata::MasterKey;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// All identities that were found, and what was wrong with the places where none was.
@@ -29,8 +27,6 @@ pub struct Identities {
     found: Vec<Identity>,
     problems: Vec<String>,
     opened: AtomicUsize,
-    /// Which identity opened which master key, for those who want to know.
-    log: Mutex<Vec<String>>,
 }
 
 /// Something that may open master keys: a private key, or a program that has one.
@@ -54,13 +50,14 @@ trait Opener: Send + Sync {
     fn open(&self, key: &MasterKey) -> Unwrapped;
 
     /// Tries to decrypt a whole age file.
-    fn decrypt_age(&self, _file: &[u8]) -> Unwrapped {
-        Unwrapped::NotMine
-    }
+    fn decrypt_age(&self, file: &[u8]) -> Unwrapped;
 
-    /// Whether [`decrypt_age`](Opener::decrypt_age) may ask a person or touch a hardware key.
-    fn is_costly(&self) -> bool {
-        false
+    /// Whether [`decrypt_age`](Opener::decrypt_age) may ask a person, touch a hardware key or run a program.
+    fn is_costly(&self) -> bool;
+
+    /// Whether it opens age files, for those who list what was tried.
+    fn is_for_age(&self) -> bool {
+        true
     }
 
     /// The age recipient, where a file can be encrypted to one.
@@ -103,11 +100,6 @@ impl Identities {
         self.opened.load(Ordering::Relaxed)
     }
 
-    /// Which identity opened which master key so far.
-    pub fn log(&self) -> Vec<String> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     fn add(&mut self, origin: &str, public: String, opener: impl Opener + 'static) {
         self.found.push(Identity { public, origin: origin.to_owned(), opener: Box::new(opener) });
     }
@@ -121,6 +113,11 @@ impl Identity {
     /// Whether it may open one of these master keys, as far as can be told without asking anyone.
     pub fn concerns<'a>(&self, mut keys: impl Iterator<Item = &'a MasterKey>) -> bool {
         keys.any(|key| self.opener.fits(key) != Fit::No)
+    }
+
+    /// Whether it opens age files.
+    pub fn is_for_age(&self) -> bool {
+        self.opener.is_for_age()
     }
 
     /// The age recipient, where a file can be encrypted to one.
@@ -139,44 +136,46 @@ impl Identity {
 }
 
 impl Keyring for Identities {
-    fn unwrap(&self, key: &MasterKey) -> Unwrapped {
+    fn unwrap(&self, key: &MasterKey, effort: Effort) -> Unwrapped {
         let mut candidates: Vec<(Fit, &Identity)> =
             self.found.iter().map(|identity| (identity.opener.fits(key), identity)).collect();
-        candidates.retain(|(fit, _)| *fit != Fit::No);
+        candidates.retain(|(fit, _)| match effort {
+            Effort::Free => matches!(fit, Fit::Named | Fit::Free),
+            Effort::Costly => *fit == Fit::Costly,
+        });
         candidates.sort_by_key(|(fit, _)| *fit);
-        let mut broken = None;
-        for (fit, identity) in candidates {
-            match identity.opener.open(key) {
-                Unwrapped::Opened(share) => {
-                    self.opened.fetch_add(1, Ordering::Relaxed);
-                    let line = format!("{key} was opened with {} from {}", identity.public, identity.origin);
-                    self.log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-                    return Unwrapped::Opened(share);
-                }
-                Unwrapped::NotMine if fit == Fit::Named => {
-                    broken = Some("its `enc` is not encrypted to the key that it names".to_owned());
-                }
-                Unwrapped::NotMine => {}
-                Unwrapped::Broken(why) => broken = Some(why),
+        self.first(candidates.into_iter().map(|(fit, identity)| match (identity.opener.open(key), fit) {
+            (Unwrapped::NotMine, Fit::Named) => {
+                Unwrapped::Broken("its `enc` is not encrypted to the key that it names".to_owned())
             }
-        }
-        broken.map_or(Unwrapped::NotMine, Unwrapped::Broken)
+            (answer, _) => answer,
+        }))
     }
 
     fn decrypt_age(&self, file: &[u8]) -> Unwrapped {
         let (costly, free): (Vec<&Identity>, Vec<&Identity>) =
             self.found.iter().partition(|identity| identity.opener.is_costly());
-        let mut broken = None;
-        for identity in free.into_iter().chain(costly) {
-            match identity.opener.decrypt_age(file) {
+        self.first(free.into_iter().chain(costly).map(|identity| identity.opener.decrypt_age(file)))
+    }
+}
+
+impl Identities {
+    /// The first answer that opens; otherwise what was wrong with those that should have.
+    fn first(&self, answers: impl Iterator<Item = Unwrapped>) -> Unwrapped {
+        let mut broken = Vec::new();
+        for answer in answers {
+            match answer {
                 Unwrapped::Opened(plain) => {
                     self.opened.fetch_add(1, Ordering::Relaxed);
                     return Unwrapped::Opened(plain);
                 }
                 Unwrapped::NotMine => {}
-                Unwrapped::Broken(why) => broken = Some(why),
+                Unwrapped::Broken(why) => broken.push(why),
             }
         }
-        broken.map_or(Unwrapped::NotMine, Unwrapped::Broken)
+        match broken.is_empty() {
+            true => Unwrapped::NotMine,
+            false => Unwrapped::Broken(broken.join("; ")),
+        }
     }
 }

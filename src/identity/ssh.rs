@@ -176,6 +176,18 @@ impl Opener for PgpKey {
         }
     }
 
+    fn decrypt_age(&self, _: &[u8]) -> Unwrapped {
+        Unwrapped::NotMine
+    }
+
+    fn is_costly(&self) -> bool {
+        false
+    }
+
+    fn is_for_age(&self) -> bool {
+        false
+    }
+
     fn derived(&self) -> Option<String> {
         Some(self.fingerprint())
     }

@@ -103,7 +103,7 @@ pub(super) fn locked(error: NoDataKey, path: &Path, metadata: &Metadata, identit
 
 /// A plain age file that no identity opens. It does not say to whom it is encrypted.
 pub(super) fn locked_age(broken: Option<String>, identities: &Identities) -> Error {
-    let error = tried(Error::new("no identity here decrypts this age file"), identities, |_| false);
+    let error = tried(Error::new("no identity here decrypts this age file"), identities, Identity::is_for_age);
     let error = match broken {
         Some(why) => error.note(format!("what was tried failed: {why}")),
         None => error,

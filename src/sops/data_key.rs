@@ -29,15 +29,22 @@ pub enum Unwrapped {
     Broken(String),
 }
 
+/// What an attempt may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// Nothing: only identities that are at hand.
+    Free,
+    /// Only identities for which a person is asked, a hardware key is touched or a program is run.
+    Costly,
+}
+
 /// Those who can open master keys: the identities of this machine, or a test's.
 pub trait Keyring: Sync {
-    /// Tries to open `key`.
-    fn unwrap(&self, key: &MasterKey) -> Unwrapped;
+    /// Tries to open `key`, with this effort.
+    fn unwrap(&self, key: &MasterKey, effort: Effort) -> Unwrapped;
 
     /// Tries to decrypt a whole age file, armored or binary.
-    fn decrypt_age(&self, _file: &[u8]) -> Unwrapped {
-        Unwrapped::NotMine
-    }
+    fn decrypt_age(&self, file: &[u8]) -> Unwrapped;
 }
 
 /// Why there is no data key.
@@ -60,7 +67,8 @@ pub enum NoDataKey {
 ///
 /// One key group: any one of its master keys gives the data key. Several: each gives one share, and
 /// `shamir_threshold` of them make the key; 0 stands for all. Master keys are tried in sops's order, and no more groups
-/// are opened than are needed, so a person is not asked for a key that does not matter.
+/// are opened than are needed. Everything that is free is tried first, in all groups, so that a person is not asked for a
+/// key that does not matter.
 pub fn recover(metadata: &Metadata, keyring: &dyn Keyring) -> Result<DataKey, NoDataKey> {
     let groups = &metadata.key_groups;
     let needed = match (groups.len(), metadata.shamir_threshold) {
@@ -68,20 +76,23 @@ pub fn recover(metadata: &Metadata, keyring: &dyn Keyring) -> Result<DataKey, No
         (all, 0) => all,
         (_, threshold) => threshold,
     };
-    let (mut shares, mut broken) = (Vec::new(), Vec::new());
-    for group in groups {
-        if shares.len() == needed {
-            break;
+    let mut opened: Vec<Option<SecretBytes>> = groups.iter().map(|_| None).collect();
+    let mut broken = Vec::new();
+    for effort in [Effort::Free, Effort::Costly] {
+        for (group, place) in groups.iter().zip(0..) {
+            let count = opened.iter().flatten().count();
+            let Some(share) = opened.get_mut(place).filter(|share| share.is_none() && count < needed) else { continue };
+            *share = group.in_order().find_map(|key| match keyring.unwrap(key, effort) {
+                Unwrapped::Opened(share) => Some(share),
+                Unwrapped::NotMine => None,
+                Unwrapped::Broken(why) => {
+                    broken.push(format!("{key}: {why}"));
+                    None
+                }
+            });
         }
-        shares.extend(group.in_order().find_map(|key| match keyring.unwrap(key) {
-            Unwrapped::Opened(share) => Some(share),
-            Unwrapped::NotMine => None,
-            Unwrapped::Broken(why) => {
-                broken.push(format!("{key}: {why}"));
-                None
-            }
-        }));
     }
+    let shares: Vec<SecretBytes> = opened.into_iter().flatten().collect();
     if shares.len() < needed || shares.is_empty() {
         return Err(NoDataKey::Locked { opened: shares.len(), needed, broken });
     }
@@ -137,8 +148,15 @@ mod tests {
 
     struct Fake(fn(&str) -> Unwrapped);
     impl Keyring for Fake {
-        fn unwrap(&self, key: &MasterKey) -> Unwrapped {
-            (self.0)(&key.to_string())
+        fn unwrap(&self, key: &MasterKey, effort: Effort) -> Unwrapped {
+            match effort {
+                Effort::Free => (self.0)(&key.to_string()),
+                Effort::Costly => Unwrapped::NotMine,
+            }
+        }
+
+        fn decrypt_age(&self, _: &[u8]) -> Unwrapped {
+            Unwrapped::NotMine
         }
     }
 
@@ -188,6 +206,28 @@ mod tests {
         let error = recover(&groups(&[&["a"], &["b"], &["c"]], 0), &ring).err();
         let broken = vec!["b: bent".into(), "c: bent".into()];
         assert_eq!(error, Some(NoDataKey::Locked { opened: 1, needed: 3, broken }));
+    }
+
+    #[test]
+    fn what_is_free_is_tried_first_in_all_groups() {
+        struct Log(std::sync::Mutex<Vec<String>>);
+        impl Keyring for Log {
+            fn unwrap(&self, key: &MasterKey, effort: Effort) -> Unwrapped {
+                self.0.lock().unwrap().push(format!("{key} {effort:?}"));
+                match (key.to_string().as_str(), effort) {
+                    ("b", Effort::Free) => share(2),
+                    ("a", Effort::Costly) => share(1),
+                    _ => Unwrapped::NotMine,
+                }
+            }
+
+            fn decrypt_age(&self, _: &[u8]) -> Unwrapped {
+                Unwrapped::NotMine
+            }
+        }
+        let log = Log(Default::default());
+        assert!(recover(&groups(&[&["a"], &["b"], &["c"]], 2), &log).is_ok());
+        assert_eq!(*log.0.lock().unwrap(), ["a Free", "b Free", "c Free", "a Costly"]);
     }
 
     #[test]

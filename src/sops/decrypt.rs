@@ -7,11 +7,12 @@ use super::data_key::DataKey;
 use super::metadata::Metadata;
 use super::rules::Place;
 use super::store::go_number;
-use super::tree::{Comment, List, ListItem, Map, MapItem, Node, Scalar};
+use super::tree::{Comment, Entry, List, ListItem, Map, MapItem, Node, Scalar};
 use crate::secret::SecretBytes;
 use sha2::{Digest, Sha512};
 use std::fmt::Write;
 use strays::Stray;
+use zeroize::Zeroizing;
 
 /// What a MAC that covers encrypted values only begins with: SHA-256 of `sops`.
 const ONLY_ENCRYPTED: [u8; 32] = [
@@ -70,8 +71,8 @@ pub fn decrypt(documents: &mut [Map], metadata: &Metadata, key: &DataKey) -> Res
         cipher,
         hash: Sha512::new(),
         place: Place::default(),
+        keys: Vec::new(),
         path: String::new(),
-        track_comments: metadata.rule.looks_at_comments(),
         line: 0,
         strays: Vec::new(),
     };
@@ -99,39 +100,47 @@ struct Walk<'a> {
     cipher: Cipher,
     hash: Sha512,
     place: Place,
-    /// The keys of `place`, each followed by `:`: the additional data of a value.
+    keys: Vec<String>,
+    /// The keys, each followed by `:`: the additional data of a value.
     path: String,
-    track_comments: bool,
+    /// The line of the last of the keys.
     line: u32,
     strays: Vec<Stray>,
 }
 
 impl Walk<'_> {
     fn map(&mut self, map: &mut Map) -> Result<(), Refused> {
-        self.place.comments.push(Vec::new());
+        self.place.enter_level();
         for item in &mut map.0 {
             match item {
                 MapItem::Comment(comment) => self.comment(comment),
                 MapItem::Entry(entry) => {
-                    let above = self.path.len();
-                    self.path.push_str(&entry.key);
-                    self.path.push(':');
-                    self.place.keys.push(std::mem::take(&mut entry.key));
-                    self.line = entry.line;
-                    let done = self.node(&mut entry.value);
-                    entry.key = self.place.keys.pop().unwrap_or_default();
-                    self.path.truncate(above);
-                    done?;
-                    self.forget_comments();
+                    self.entry(entry)?;
+                    self.place.forget_comments();
                 }
             }
         }
-        self.place.comments.pop();
+        self.place.leave_level();
         Ok(())
     }
 
+    fn entry(&mut self, entry: &mut Entry) -> Result<(), Refused> {
+        let path_above = self.path.len();
+        let line_above = std::mem::replace(&mut self.line, entry.line);
+        self.path.push_str(&entry.key);
+        self.path.push(':');
+        self.place.enter_key(&self.metadata.rule, &entry.key);
+        self.keys.push(std::mem::take(&mut entry.key));
+        let done = self.node(&mut entry.value);
+        entry.key = self.keys.pop().unwrap_or_default();
+        self.place.leave_key();
+        self.path.truncate(path_above);
+        self.line = line_above;
+        done
+    }
+
     fn list(&mut self, list: &mut List) -> Result<(), Refused> {
-        self.place.comments.push(Vec::new());
+        self.place.enter_level();
         for item in &mut list.0 {
             match item {
                 // sops takes an empty comment in a list for an empty text, which is never encrypted.
@@ -143,11 +152,11 @@ impl Walk<'_> {
                 ListItem::Comment(comment) => self.comment(comment),
                 ListItem::Value(value) => {
                     self.node(value)?;
-                    self.forget_comments();
+                    self.place.forget_comments();
                 }
             }
         }
-        self.place.comments.pop();
+        self.place.leave_level();
         Ok(())
     }
 
@@ -168,7 +177,7 @@ impl Walk<'_> {
             };
             // The empty string is never encrypted.
             if !text.is_empty() {
-                let refused = |why| Refused::Value { key: self.place.keys.join("/"), line: self.line, why };
+                let refused = |why| Refused::Value { key: self.key(), line: self.line, why };
                 match self.cipher.decrypt(text.expose(), &self.path) {
                     Ok(Plain::Scalar(plain)) => *scalar = plain,
                     Ok(Plain::Comment(_)) => return Err(refused(CipherError::WrongType)),
@@ -180,8 +189,8 @@ impl Walk<'_> {
             match scalar {
                 Scalar::Null => {}
                 Scalar::Str(text) => self.hash.update(text.expose()),
-                Scalar::Int(number) => self.hash.update(number.to_string()),
-                Scalar::Float(number) => self.hash.update(go_number::fixed(**number)),
+                Scalar::Int(number) => self.hash.update(Zeroizing::new(number.to_string()).as_bytes()),
+                Scalar::Float(number) => self.hash.update(Zeroizing::new(go_number::fixed(**number)).as_bytes()),
                 Scalar::Bool(value) => self.hash.update(if **value { "True" } else { "False" }),
                 Scalar::Time(time) => self.hash.update(time.as_bytes()),
             }
@@ -204,11 +213,7 @@ impl Walk<'_> {
 
     /// Notes the comment for the rule, and asks whether it is encrypted itself.
     fn encrypts_comment(&mut self, comment: &Comment) -> bool {
-        if self.track_comments
-            && let Some(level) = self.place.comments.last_mut()
-        {
-            level.push(comment.text.expose().to_vec());
-        }
+        self.place.comment(&self.metadata.rule, comment.text.expose());
         self.metadata.rule.encrypts(&self.place, true)
     }
 
@@ -221,14 +226,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Comments count for the one value behind them.
-    fn forget_comments(&mut self) {
-        if let Some(level) = self.place.comments.last_mut() {
-            level.clear();
-        }
-    }
-
     fn key(&self) -> String {
-        self.place.keys.join("/")
+        self.keys.join("/")
     }
 }

@@ -19,14 +19,64 @@ pub enum Rule {
     EncryptedCommentRegex(Regex),
 }
 
-/// What stands above a leaf or a comment: the keys from the top, and, for each level of the tree, the comments that
-/// stand directly before.
+/// What the rule makes of what stands above a leaf or a comment: of the keys from the top, and of the comments that stand
+/// directly before, at each level of the tree. Each key and each comment is looked at once, when it is come to.
 #[derive(Default)]
 pub struct Place {
-    /// The keys of the path. List positions are not part of it.
-    pub keys: Vec<String>,
-    /// The comments of each level, from the top.
-    pub comments: Vec<Vec<Vec<u8>>>,
+    keys: Vec<bool>,
+    levels: Vec<Level>,
+    matching_keys: usize,
+    matching_comments: usize,
+}
+
+/// The comments of one level.
+#[derive(Default)]
+struct Level {
+    matching: usize,
+    last_matches: bool,
+}
+
+impl Place {
+    /// Goes into a map or a list.
+    pub fn enter_level(&mut self) {
+        self.levels.push(Level::default());
+    }
+
+    /// Comes out of a map or a list.
+    pub fn leave_level(&mut self) {
+        self.forget_comments();
+        self.levels.pop();
+    }
+
+    /// Goes to the value of `key`.
+    pub fn enter_key(&mut self, rule: &Rule, key: &str) {
+        let matches = rule.matches_key(key);
+        self.matching_keys += usize::from(matches);
+        self.keys.push(matches);
+    }
+
+    /// Comes back from the value of a key.
+    pub fn leave_key(&mut self) {
+        self.matching_keys -= self.keys.pop().map_or(0, usize::from);
+    }
+
+    /// Comes to a comment.
+    pub fn comment(&mut self, rule: &Rule, text: &[u8]) {
+        let matches = rule.matches_comment(text);
+        if let Some(level) = self.levels.last_mut() {
+            level.matching += usize::from(matches);
+            level.last_matches = matches;
+            self.matching_comments += usize::from(matches);
+        }
+    }
+
+    /// Comments count for the one value behind them.
+    pub fn forget_comments(&mut self) {
+        if let Some(level) = self.levels.last_mut() {
+            self.matching_comments -= level.matching;
+            *level = Level::default();
+        }
+    }
 }
 
 impl Default for Rule {
@@ -58,31 +108,32 @@ impl Rule {
         }
     }
 
-    /// Whether the rule looks at comments, so that they must be kept track of.
-    pub fn looks_at_comments(&self) -> bool {
-        matches!(self, Self::UnencryptedCommentRegex(_) | Self::EncryptedCommentRegex(_))
-    }
-
     /// Whether the value at `place` is encrypted (`shouldBeEncrypted` in `sops.go`). For a comment, the place's last
     /// comment is the comment itself; a comment that switches encryption on stays in clear.
     pub fn encrypts(&self, place: &Place, is_comment: bool) -> bool {
-        let any_key = |test: &dyn Fn(&str) -> bool| place.keys.iter().any(|key| test(key));
         match self {
-            Self::UnencryptedSuffix(suffix) => !any_key(&|key| key.ends_with(suffix)),
-            Self::EncryptedSuffix(suffix) => any_key(&|key| key.ends_with(suffix)),
-            Self::UnencryptedRegex(regex) => !any_key(&|key| regex.is_match(key.as_bytes())),
-            Self::EncryptedRegex(regex) => any_key(&|key| regex.is_match(key.as_bytes())),
-            Self::UnencryptedCommentRegex(regex) => {
-                !place.comments.iter().flatten().any(|comment| regex.is_match(comment))
+            Self::UnencryptedSuffix(_) | Self::UnencryptedRegex(_) => place.matching_keys == 0,
+            Self::EncryptedSuffix(_) | Self::EncryptedRegex(_) => place.matching_keys > 0,
+            Self::UnencryptedCommentRegex(_) => place.matching_comments == 0,
+            Self::EncryptedCommentRegex(_) => {
+                let own = is_comment && place.levels.last().is_some_and(|level| level.last_matches);
+                place.matching_comments > usize::from(own)
             }
-            Self::EncryptedCommentRegex(regex) => {
-                let own = usize::from(is_comment);
-                let (last, above) = match place.comments.split_last() {
-                    Some((last, above)) => (last.get(..last.len().saturating_sub(own)).unwrap_or_default(), above),
-                    None => (Default::default(), Default::default()),
-                };
-                above.iter().flatten().chain(last).any(|comment| regex.is_match(comment))
-            }
+        }
+    }
+
+    fn matches_key(&self, key: &str) -> bool {
+        match self {
+            Self::UnencryptedSuffix(suffix) | Self::EncryptedSuffix(suffix) => key.ends_with(suffix),
+            Self::UnencryptedRegex(regex) | Self::EncryptedRegex(regex) => regex.is_match(key.as_bytes()),
+            Self::UnencryptedCommentRegex(_) | Self::EncryptedCommentRegex(_) => false,
+        }
+    }
+
+    fn matches_comment(&self, text: &[u8]) -> bool {
+        match self {
+            Self::UnencryptedCommentRegex(regex) | Self::EncryptedCommentRegex(regex) => regex.is_match(text),
+            _ => false,
         }
     }
 }
@@ -95,40 +146,55 @@ mod tests {
         Rule::from_metadata(vec![(name, text.into())]).unwrap()
     }
 
-    fn place(keys: &[&str], comments: &[&[&str]]) -> Place {
-        Place {
-            keys: keys.iter().map(|key| (*key).into()).collect(),
-            comments: comments
-                .iter()
-                .map(|level| level.iter().map(|text| text.as_bytes().to_vec()).collect())
-                .collect(),
+    fn encrypts(rule: &Rule, keys: &[&str], comments: &[&[&str]], is_comment: bool) -> bool {
+        let mut place = Place::default();
+        for level in comments {
+            place.enter_level();
+            level.iter().for_each(|text| place.comment(rule, text.as_bytes()));
         }
+        keys.iter().for_each(|key| place.enter_key(rule, key));
+        rule.encrypts(&place, is_comment)
     }
 
     #[test]
     fn every_key_on_the_path_counts() {
-        let nested = place(&["a_unencrypted", "b"], &[]);
-        assert!(!Rule::default().encrypts(&nested, false));
-        assert!(Rule::default().encrypts(&place(&["a", "b"], &[]), false));
-        assert!(rule("encrypted_suffix", "_unencrypted").encrypts(&nested, false));
-        assert!(rule("encrypted_regex", "^b$").encrypts(&nested, false));
-        assert!(!rule("encrypted_regex", "^c$").encrypts(&nested, false));
-        assert!(!rule("unencrypted_regex", "unenc").encrypts(&nested, false));
+        let nested = |rule: &Rule| encrypts(rule, &["a_unencrypted", "b"], &[], false);
+        assert!(!nested(&Rule::default()));
+        assert!(encrypts(&Rule::default(), &["a", "b"], &[], false));
+        assert!(nested(&rule("encrypted_suffix", "_unencrypted")));
+        assert!(nested(&rule("encrypted_regex", "^b$")));
+        assert!(!nested(&rule("encrypted_regex", "^c$")));
+        assert!(!nested(&rule("unencrypted_regex", "unenc")));
     }
 
     #[test]
     fn comments_of_every_level_count() {
-        let marked = place(&["a"], &[&["sops:enc"], &[]]);
-        assert!(rule("encrypted_comment_regex", "sops:enc").encrypts(&marked, false));
-        assert!(!rule("unencrypted_comment_regex", "sops:enc").encrypts(&marked, false));
-        assert!(!rule("encrypted_comment_regex", "sops:enc").encrypts(&place(&["a"], &[&["x"]]), false));
+        let marked = |rule: &Rule| encrypts(rule, &["a"], &[&["sops:enc"], &[]], false);
+        assert!(marked(&rule("encrypted_comment_regex", "sops:enc")));
+        assert!(!marked(&rule("unencrypted_comment_regex", "sops:enc")));
+        assert!(!encrypts(&rule("encrypted_comment_regex", "sops:enc"), &["a"], &[&["x"]], false));
     }
 
     #[test]
     fn a_comment_that_switches_encryption_on_stays_in_clear() {
         let rule = rule("encrypted_comment_regex", "sops:enc");
-        assert!(!rule.encrypts(&place(&[], &[&["sops:enc"]]), true));
-        assert!(rule.encrypts(&place(&[], &[&["sops:enc", "next"]]), true));
+        assert!(!encrypts(&rule, &[], &[&["sops:enc"]], true));
+        assert!(encrypts(&rule, &[], &[&["sops:enc", "next"]], true));
+        assert!(encrypts(&rule, &[], &[&["sops:enc", "sops:enc"]], true));
+    }
+
+    #[test]
+    fn what_is_left_behind_counts_no_more() {
+        let rule = rule("encrypted_comment_regex", "enc");
+        let mut place = Place::default();
+        place.enter_level();
+        place.comment(&rule, b"enc");
+        place.enter_level();
+        place.comment(&rule, b"enc");
+        place.leave_level();
+        assert!(rule.encrypts(&place, false));
+        place.forget_comments();
+        assert!(!rule.encrypts(&place, false));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::common::{encrypted, identities};
 use sops_install::manifest::{self, Surroundings};
 use sops_install::open::{self, Means};
 use sops_install::plan::{Owners, plan};
-use sops_install::sops::data_key::{Keyring, Unwrapped};
+use sops_install::sops::data_key::{Effort, Keyring, Unwrapped};
 use sops_install::sops::metadata::MasterKey;
 use sops_install::system::read::read;
 use std::path::Path;
@@ -17,9 +17,13 @@ struct Counting<'a> {
 }
 
 impl Keyring for Counting<'_> {
-    fn unwrap(&self, key: &MasterKey) -> Unwrapped {
+    fn unwrap(&self, key: &MasterKey, effort: Effort) -> Unwrapped {
         self.asked.fetch_add(1, Ordering::SeqCst);
-        self.inner.unwrap(key)
+        self.inner.unwrap(key, effort)
+    }
+
+    fn decrypt_age(&self, file: &[u8]) -> Unwrapped {
+        self.inner.decrypt_age(file)
     }
 }
 
