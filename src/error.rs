@@ -57,6 +57,12 @@ impl Error {
         self
     }
 
+    /// All of it on one line: the headline, then each thing to try.
+    pub fn one_line(&self) -> String {
+        let help = self.0.more.iter().map(|(_, text)| format!("; {}", printable(text)));
+        std::iter::once(self.headline()).chain(help).collect()
+    }
+
     /// `WHAT: WHY` on one line, without what follows.
     pub fn headline(&self) -> String {
         let line = match &self.0.why {

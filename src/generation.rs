@@ -1,6 +1,31 @@
-//! Generations: their numbers, and which of them go.
+//! Generations: their numbers, which of them go, and the names that the store keeps for itself.
 //!
-//! The live generation always has the highest number. What stands above it is the rest of a run that was cut off.
+//! A new generation gets a number above all others. What stands above the live one was cut off or rolled back.
+
+use std::ffi::{OsStr, OsString};
+
+/// The file in a generation that tells what it holds.
+pub const RECORD: &str = ".sops-install.json";
+
+/// The directory that a generation is written in before it gets its number.
+pub const STAGING: &str = ".staging";
+
+/// The file that tells a store: it names the links to live generations that the store serves, one a line. A directory
+/// without it may be anybody's.
+pub const MARK: &str = ".sops-install";
+
+/// The name under which a new mark is written before it takes the old one's place.
+pub const NEW_MARK: &str = ".sops-install.new";
+
+/// Whether a name in the store or in a generation is the program's own.
+pub fn is_reserved(name: &str) -> bool {
+    [RECORD, STAGING, MARK, NEW_MARK].contains(&name)
+}
+
+/// The file that the store called `name` is locked with. It stands beside it.
+pub fn lock_name(name: &OsStr) -> OsString {
+    OsString::from_iter([OsStr::new("."), name, OsStr::new(".lock")])
+}
 
 /// The number that a directory's name stands for. Only the form that is written here counts, so `007` is a name that
 /// belongs to somebody else.
@@ -15,9 +40,10 @@ pub fn next(entries: &[String], live: Option<u64>) -> Option<u64> {
     entries.iter().filter_map(|name| number_of(name)).chain(live).max().unwrap_or(0).checked_add(1)
 }
 
-/// The generations among `entries` that a run was cut off at: above the live one. They were never live.
-pub fn leftovers(entries: &[String], live: u64) -> Vec<u64> {
-    entries.iter().filter_map(|name| number_of(name)).filter(|number| *number > live).collect()
+/// The generations among `entries` that no link leads to any more: those above the live one, or all where none is live.
+/// A run was cut off there, or was rolled back.
+pub fn leftovers(entries: &[String], live: Option<u64>) -> Vec<u64> {
+    entries.iter().filter_map(|name| number_of(name)).filter(|number| live.is_none_or(|live| *number > live)).collect()
 }
 
 /// The generations among `entries` that go when `live` is live and `keep` are kept, the live one included; 0 keeps all.
@@ -52,6 +78,7 @@ mod tests {
         assert_eq!(prunable(&all, 4, 3), [1]);
         assert_eq!(prunable(&all, 4, 0), Vec::<u64>::new());
         assert_eq!(prunable(&all, 4, 9), Vec::<u64>::new());
-        assert_eq!(leftovers(&all, 4), [9]);
+        assert_eq!(leftovers(&all, Some(4)), [9]);
+        assert_eq!(leftovers(&all, None), [1, 2, 3, 4, 9]);
     }
 }

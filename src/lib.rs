@@ -2,15 +2,20 @@
 
 #![forbid(unsafe_code)]
 
+pub mod changes;
+pub mod check;
 pub mod cli;
 pub mod error;
+pub mod escape;
 pub mod generation;
 pub mod identity;
 pub mod install;
 pub mod manifest;
 pub mod open;
 pub mod plan;
+pub mod record;
 pub mod secret;
 pub mod sops;
 pub mod system;
 pub mod template;
+pub mod units;

@@ -1,54 +1,12 @@
 //! Runs the command line and ends with its exit code.
 
+mod process;
+
 use clap::Parser;
-use sops_install::cli::{self, Arguments, Process};
-use sops_install::identity::Variables;
-use sops_install::secret::SecretBytes;
-use sops_install::system::machine::SECRET_VARIABLES;
-use sops_install::system::process::prepare;
-use std::io::IsTerminal;
+use sops_install::cli::{self, Arguments};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let mut process = Process {
-        secret_variables: take_secret_variables(),
-        export: &mut export,
-        output: &mut std::io::stdout().lock(),
-        output_is_terminal: std::io::stdout().is_terminal(),
-        errors: &mut std::io::stderr(),
-    };
-    match prepare().map_err(anyhow::Error::from).and_then(|()| cli::run(arguments, &mut process)) {
-        Ok(exit) => ExitCode::from(exit as u8),
-        Err(error) => {
-            // If it is standard error that cannot be written to, there is nobody left to tell.
-            let _ = writeln!(process.errors, "sops-install: error: {error:#}");
-            ExitCode::from(cli::Exit::Failed as u8)
-        }
-    }
-}
-
-/// Takes the variables that hold keys out of the environment. Plugins and other programs get the environment as it is
-/// then, and none of them needs those keys.
-fn take_secret_variables() -> Variables {
-    let mut taken = Variables::new();
-    for name in SECRET_VARIABLES {
-        let Some(value) = std::env::var_os(name) else { continue };
-        if let Ok(value) = value.into_string() {
-            taken.insert(name.to_owned(), SecretBytes::from(value));
-        }
-        #[expect(unsafe_code, reason = "no other thread runs yet that could read the environment")]
-        unsafe {
-            std::env::remove_var(name);
-        }
-    }
-    taken
-}
-
-/// Sets a variable for the programs that are run. It is called before files are opened, which is when threads begin.
-fn export(name: &str, value: &str) {
-    #[expect(unsafe_code, reason = "no other thread runs yet that could read the environment")]
-    unsafe {
-        std::env::set_var(name, value);
-    }
+    process::run("sops-install", |process| cli::run(arguments, process))
 }

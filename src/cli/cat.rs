@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &Cat, process: &mut Process<'_>) -> anyhow::Result<
     let bytes = match open::one(&request, &Means { keyring: &identities, identities: &identities, read: &read }) {
         Ok(bytes) => bytes,
         Err(error) => {
-            report(process.errors, &[error])?;
+            report(process, &[error])?;
             return Ok(Exit::Failed);
         }
     };
@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &Cat, process: &mut Process<'_>) -> anyhow::Result<
         bytes.expose_text().is_some_and(|text| !text.chars().any(|c| c.is_control() && !"\t\r\n".contains(c)));
     if process.output_is_terminal && !is_text {
         let error = Error::new("the value is binary, and would garble the terminal").help("redirect it: `… > FILE`");
-        report(process.errors, &[error])?;
+        report(process, &[error])?;
         return Ok(Exit::Failed);
     }
     process.output.write_all(bytes.expose()).context("cannot write to standard output")?;

@@ -1,15 +1,23 @@
 //! `sops-install install`: carries out a manifest.
 
-use super::{Exit, Process, machine, report, tell, usual_places, variables};
+use super::setting::{self, Caller};
+use super::{Exit, Process, report, tell, variables};
+use crate::changes::{Change, Changes};
 use crate::error::Error;
 use crate::identity::Variables;
-use crate::install::{self, Installed, Run};
-use crate::manifest::{self, Manifest, Storage, Surroundings};
+use crate::install::{self, Installed, Preview, Run};
+use crate::manifest::Storage;
 use crate::plan::Owners;
-use crate::system::accounts::{HostAccounts, Image};
-use crate::system::read::read;
 use crate::system::root::Root;
+use anyhow::Context;
 use std::path::{Path, PathBuf};
+
+pub(super) const EXIT_CODES: &str = "Exit codes:
+  0  installed, or nothing to do
+  1  nothing was changed; the generation that was live before still is
+  2  the command line is wrong
+  3  installed, but something after that failed: a link, a unit, or the removal of an old generation
+  4  some secrets failed and were left as they were; all else is installed";
 
 #[derive(clap::Args)]
 pub(super) struct Install {
@@ -18,87 +26,165 @@ pub(super) struct Install {
     /// Installs below this directory instead of `/`. Sops files and keys are still read from the host.
     #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
     root: PathBuf,
-    /// Says which generation was installed, from how many files.
+    /// Says which generation is live, and from how many files.
     #[arg(short, long)]
     verbose: bool,
 }
 
 pub(super) fn run(arguments: &Install, process: &mut Process<'_>) -> anyhow::Result<Exit> {
-    let variables = variables(process);
-    let Process { errors, export, .. } = process;
-    let result = install_to(arguments, variables, *export, &mut |text| {
-        // The exit code tells what became of the machine, also where nobody can read what is said on the way.
-        let _ = tell(errors, text);
-    });
-    let exit = match &result {
-        Ok(done) if done.failed_after.is_empty() => Exit::Done,
-        Ok(_) => Exit::Unfinished,
-        Err(_) => Exit::Failed,
+    let order = Order {
+        manifest: &arguments.manifest,
+        root: &arguments.root,
+        caller: Caller::Person,
+        looks_up_accounts: true,
+        verbose: arguments.verbose,
     };
-    let told = match result {
-        Ok(done) if arguments.verbose => {
-            tell(errors, &summary(&done)).and_then(|()| report(errors, &done.failed_after))
-        }
-        Ok(done) => report(errors, &done.failed_after),
-        Err(failed) => report(errors, &failed),
-    };
-    // As above.
-    let _ = told;
-    Ok(exit)
+    order.carry_out(process)
 }
 
-fn install_to(
-    arguments: &Install,
-    variables: Variables,
-    export: &mut dyn FnMut(&str, &str),
-    say: &mut dyn FnMut(&str),
-) -> Result<Installed, Vec<Error>> {
-    let one = |error: Error| vec![error];
-    let manifest = load(&arguments.manifest)?;
-    let root = Root::open(&arguments.root).map_err(one)?;
-    let image = if root.is_host() { None } else { Image::below(&root).map_err(one)? };
-    let owners = owners(&manifest, image.as_ref()).map_err(one)?;
-    install::install(&manifest, &mut Run { root: &root, owners, variables, host: machine(), export, say })
+/// An installation that was asked for.
+pub(super) struct Order<'a> {
+    pub(super) manifest: &'a Path,
+    pub(super) root: &'a Path,
+    pub(super) caller: Caller,
+    /// Otherwise everything is root's.
+    pub(super) looks_up_accounts: bool,
+    pub(super) verbose: bool,
+}
+
+impl Order<'_> {
+    /// Installs, or shows what would be, where NixOS asks for that.
+    pub(super) fn carry_out(&self, process: &mut Process<'_>) -> anyhow::Result<Exit> {
+        let variables = variables(process);
+        let result = self.try_to(variables, process);
+        let (exit, told) = match result {
+            Err(failed) => (Exit::Failed, report(process, &failed)),
+            Ok(done) => (done.exit(), done.tell(self.verbose, process)),
+        };
+        // The exit code tells what became of the machine, also where nobody can read what is said of it.
+        let _ = told;
+        Ok(exit)
+    }
+
+    fn try_to(&self, variables: Variables, process: &mut Process<'_>) -> Result<Done, Vec<Error>> {
+        let one = |error: Error| vec![error];
+        let manifest = setting::load(self.manifest, setting::runtime_directory())?;
+        let root = Root::open(self.root).map_err(one)?;
+        let image = setting::image(&root).map_err(one)?;
+        let is_dry = setting::is_dry();
+        if !is_dry {
+            setting::may_install(&manifest).map_err(one)?;
+        }
+        let user_mode = manifest.storage == Storage::UserDirectory;
+        let owners = match setting::owners(manifest.storage, image.as_ref()) {
+            // Accounts that the switch would make do not exist yet.
+            _ if is_dry => Owners::Caller,
+            Owners::Accounts(_) if !self.looks_up_accounts => Owners::AllRoot,
+            owners => owners,
+        };
+        let manifest_path = setting::absolute(self.manifest).map_err(one)?;
+        let Process { program, errors, export, .. } = process;
+        let mut say = setting::sayer(program, *errors);
+        let mut run = Run {
+            site: setting::site(&root, user_mode, self.caller, &mut say),
+            manifest_path: &manifest_path,
+            now: setting::now(),
+            owners,
+            variables,
+            export: *export,
+        };
+        let logs_changes = manifest.log.secret_changes;
+        Ok(match is_dry {
+            true => Done::Shown(install::preview(&manifest, &mut run, true)?, logs_changes),
+            false => Done::Installed(install::install(&manifest, &mut run)?, logs_changes),
+        })
+    }
+}
+
+/// What was done, and whether changes are told.
+enum Done {
+    Installed(Installed, bool),
+    Shown(Preview, bool),
+}
+
+impl Done {
+    fn exit(&self) -> Exit {
+        let (failures, failed_after) = match self {
+            Self::Installed(done, _) => (&done.failures, &done.failed_after),
+            Self::Shown(shown, _) => (&shown.failures, &shown.failed_after),
+        };
+        match (failures.is_empty(), failed_after.is_empty()) {
+            (false, _) => Exit::Partly,
+            (true, false) => Exit::Unfinished,
+            (true, true) => Exit::Done,
+        }
+    }
+
+    fn tell(&self, verbose: bool, process: &mut Process<'_>) -> anyhow::Result<()> {
+        match self {
+            Self::Installed(done, logs_changes) => {
+                if *logs_changes && done.is_new {
+                    lines(&done.changes.lines(false), process)?;
+                }
+                if verbose {
+                    tell(process, &summary(done))?;
+                }
+                report(process, &done.failures)?;
+                report(process, &done.failed_after)?;
+                match partly(&done.changes) {
+                    Some(partly) if !done.failures.is_empty() => tell(process, &partly),
+                    _ => Ok(()),
+                }
+            }
+            Self::Shown(shown, logs_changes) => {
+                // sops-nix says nothing before there is something to compare with.
+                if *logs_changes && !shown.is_first {
+                    lines(&shown.changes.lines(true), process)?;
+                }
+                if let Some(error) = &shown.not_compared {
+                    tell(process, &format!("warning: {}", error.one_line()))?;
+                }
+                report(process, &shown.failures)?;
+                report(process, &shown.failed_after)
+            }
+        }
+    }
+}
+
+fn lines(lines: &[String], process: &mut Process<'_>) -> anyhow::Result<()> {
+    for line in lines {
+        writeln!(process.output, "{line}").context("cannot write to standard output")?;
+    }
+    process.output.flush().context("cannot write to standard output")
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn summary(done: &Installed) -> String {
-    let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-    format!(
-        "generation {} is live: {} and {} from {}, {} opened",
-        done.generation,
-        count(done.secrets, "secret"),
-        count(done.templates, "template"),
+    let files = format!(
+        "{} from {}, {} opened",
         count(done.files, "file"),
+        count(done.sops_files, "sops file"),
         count(done.unwrapped, "master key")
-    )
+    );
+    let unchanged = if done.is_new { "" } else { "; nothing changed" };
+    format!("generation {} is live: {files}{unchanged}", done.generation)
 }
 
-/// Reads a manifest. Its relative paths start from its own directory.
-fn load(path: &Path) -> Result<Manifest, Vec<Error>> {
-    let fail = |error: Error| vec![error];
-    let describe = || Error::new(format!("cannot read the manifest {}", path.display()));
-    let bytes = read(path)
-        .map_err(|error| fail(describe().because(error).help("give the path of a manifest; the README shows one")))?;
-    let text =
-        bytes.expose_text().ok_or_else(|| fail(describe().because_text("it is not UTF-8").help("save it as UTF-8")))?;
-    let absolute = std::path::absolute(path).map_err(|error| fail(describe().because(error)))?;
-    let surroundings = Surroundings {
-        base: absolute.parent().unwrap_or(Path::new("/")).to_owned(),
-        runtime_directory: std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from),
-        usual_places: usual_places(),
+/// What became of those that failed.
+pub(super) fn partly(changes: &Changes) -> Option<String> {
+    let of = |wanted: Change| {
+        let files = changes.0.iter().filter(|(_, change)| **change == wanted);
+        files.map(|(file, _)| format!("`{file}`")).collect::<Vec<_>>().join(", ")
     };
-    manifest::parse(text, path, &surroundings)
-}
-
-/// Who owns what: in user mode the user who runs the program, otherwise whom the manifest names.
-fn owners<'a>(manifest: &Manifest, image: Option<&'a Image>) -> Result<Owners<'a>, Error> {
-    match (manifest.storage, image) {
-        (Storage::UserDirectory, _) => Ok(Owners::Caller),
-        _ if users::get_effective_uid() != 0 => {
-            Err(Error::new(format!("installing to {} takes root", manifest.symlink_path))
-                .help("run it with sudo, or set `userMode: true` in the manifest to install as this user"))
-        }
-        (_, Some(image)) => Ok(Owners::Accounts(image)),
-        (_, None) => Ok(Owners::Accounts(&HostAccounts)),
-    }
+    let (kept, absent) = (of(Change::Kept), of(Change::Absent));
+    let parts = [("these stay what they were", kept), ("these are absent", absent)];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .filter(|(_, files)| !files.is_empty())
+        .map(|(what, files)| format!("{what}: {files}"))
+        .collect();
+    (!parts.is_empty()).then(|| format!("partly installed; {}", parts.join("; ")))
 }

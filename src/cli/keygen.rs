@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Keygen, process: &mut Process<'_>) -> anyhow::Resu
             Ok(Exit::Done)
         }
         Err(error) => {
-            report(process.errors, &[error])?;
+            report(process, &[error])?;
             Ok(Exit::Failed)
         }
     }

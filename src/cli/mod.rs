@@ -3,7 +3,13 @@
 mod cat;
 mod install;
 mod keygen;
+mod plan;
 mod recipient;
+mod rollback;
+mod setting;
+pub mod sops_nix;
+mod status;
+mod table;
 
 use crate::error::Error;
 use crate::identity::Variables;
@@ -28,12 +34,31 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Decrypts the sops files of a manifest and installs its secrets.
-    #[command(after_help = "Exit codes:
-  0  installed
-  1  nothing was changed; the generation that was live before still is
-  2  the command line is wrong
-  3  installed, but something after that failed: a link, or the removal of an old generation")]
+    #[command(after_help = install::EXIT_CODES)]
     Install(install::Install),
+    /// Shows what an installation would change, and changes nothing.
+    #[command(after_help = "Exit codes:
+  0  shown
+  1  nothing would be installed
+  2  the command line is wrong
+  4  some secrets would fail and be left as they are")]
+    Plan(plan::Plan),
+    /// Shows what is installed, and whether it is still as it was installed.
+    #[command(after_help = "Exit codes:
+  0  all is as it was installed
+  1  nothing is installed, or it cannot be looked at
+  2  the command line is wrong
+  3  something is not as it was installed")]
+    Status(status::Status),
+    /// Makes the previous generation live again, with its links.
+    ///
+    /// It must have been kept: set `keepGenerations` to 2 or more.
+    #[command(after_help = "Exit codes:
+  0  rolled back
+  1  nothing was changed
+  2  the command line is wrong
+  3  rolled back, but something after that failed: a link, or a unit")]
+    Rollback(rollback::Rollback),
     /// Prints one value of a sops file, or all of it.
     ///
     /// Identities are found as sops finds them: in SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, the file sops/age/keys.txt in the
@@ -69,10 +94,14 @@ pub enum Exit {
     Failed = 1,
     /// Installed, but something after the swap failed.
     Unfinished = 3,
+    /// Some secrets failed and were left as they were; all else is installed.
+    Partly = 4,
 }
 
 /// What a command needs of its process.
 pub struct Process<'a> {
+    /// What the program is called, at the beginning of each line for people.
+    pub program: &'static str,
     /// Variables that hold keys. They were taken out of the environment, which is handed on to programs that are run.
     pub secret_variables: Variables,
     /// Sets a variable for the programs that are run.
@@ -92,6 +121,9 @@ pub struct Process<'a> {
 pub fn run(arguments: Arguments, process: &mut Process<'_>) -> anyhow::Result<Exit> {
     match arguments.command {
         Command::Install(arguments) => install::run(&arguments, process),
+        Command::Plan(arguments) => plan::run(&arguments, process),
+        Command::Status(arguments) => status::run(&arguments, process),
+        Command::Rollback(arguments) => rollback::run(&arguments, process),
         Command::Cat(arguments) => cat::run(&arguments, process),
         Command::Keygen(arguments) => keygen::run(&arguments, process),
         Command::Recipient(arguments) => recipient::run(&arguments, process),
@@ -123,10 +155,11 @@ fn usual_places() -> UsualPlaces {
     UsualPlaces::of(directory("XDG_CONFIG_HOME").as_deref(), home.as_deref())
 }
 
-fn tell(errors: &mut dyn Write, text: &str) -> anyhow::Result<()> {
-    writeln!(errors, "sops-install: {text}").context("cannot write to standard error")
+/// Tells people something, on a line of its own.
+fn tell(process: &mut Process<'_>, text: &str) -> anyhow::Result<()> {
+    writeln!(process.errors, "{}: {text}", process.program).context("cannot write to standard error")
 }
 
-fn report(errors: &mut dyn Write, failed: &[Error]) -> anyhow::Result<()> {
-    failed.iter().try_for_each(|error| tell(errors, &format!("error: {error}")))
+fn report(process: &mut Process<'_>, failed: &[Error]) -> anyhow::Result<()> {
+    failed.iter().try_for_each(|error| tell(process, &format!("error: {error}")))
 }

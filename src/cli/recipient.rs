@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &Recipient, process: &mut Process<'_>) -> anyhow::R
                 }
             }
             Err(error) => {
-                report(process.errors, &[error])?;
+                report(process, &[error])?;
                 exit = Exit::Failed;
             }
         }

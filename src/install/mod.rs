@@ -3,45 +3,93 @@
 //! Everything is decrypted, verified and rendered before the first byte is written; everything is written before the
 //! swap; and the swap is one rename. Whatever fails before it leaves the live generation as it was.
 
+mod contents;
+mod front;
+mod live;
+mod outside;
+mod preview;
+mod rollback;
+pub mod state;
+mod status;
 mod store;
 
+pub use outside::Step;
+pub use preview::{Preview, preview};
+pub use rollback::{RolledBack, rollback};
+pub use status::{Condition, FileStatus, Status, status};
+
+use crate::changes::{Change, Changes, Seen};
 use crate::error::{Error, Result};
-use crate::generation;
+use crate::generation::{self, RECORD};
+use crate::identity::Variables;
 use crate::identity::host::Host;
-use crate::identity::{Identities, Variables};
-use crate::manifest::name::{Name, RENDERED};
 use crate::manifest::path::AbsolutePath;
-use crate::manifest::{Manifest, TemplateText};
-use crate::open::{self, Means};
-use crate::plan::{self, FileAccess, Owners, Plan};
+use crate::manifest::{Manifest, Mode, OnConflict, OnError, Units};
+use crate::plan::{self, Failure, FileAccess, InnerLink, Owners, Plan};
+use crate::record::{Entry, Record};
 use crate::secret::SecretBytes;
-use crate::system::link::{OnDirectory, place};
-use crate::system::machine::SECRET_VARIABLES;
-use crate::system::read::read;
-use crate::system::root::{Place, Root};
+use crate::system::dir::{Dir, Standing};
+use crate::system::link::{Conflict, New, place};
+use crate::system::root::Root;
 use crate::system::stage::Stage;
-use crate::template::Renderer;
-use std::collections::BTreeMap;
+use crate::system::units::{Channel, request};
+use crate::units::Requests;
+use contents::{Contents, contents};
+use front::Front;
+use live::{Found, Generation};
+use outside::Wanted;
+use state::Ledger;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use store::Store;
 
-/// What a run needs to know besides the manifest.
-pub struct Run<'a> {
+/// The machine that something is installed on.
+pub struct Site<'a> {
     /// The directory below which everything is installed.
     pub root: &'a Root,
+    /// Where it is written down what stands outside of the generations; `None` where there is no such place.
+    pub state_directory: Option<PathBuf>,
+    /// How units are asked for.
+    pub channel: Channel,
+    /// The machine that identities ask, and that runs programs.
+    pub host: Arc<dyn Host>,
+    /// Takes what there is to say on the way.
+    pub say: &'a mut dyn FnMut(&str),
+}
+
+/// What a run needs to know besides the manifest.
+pub struct Run<'a> {
+    /// The machine.
+    pub site: Site<'a>,
+    /// The file of the manifest.
+    pub manifest_path: &'a Path,
+    /// The time, in seconds since 1970.
+    pub now: i64,
     /// How owners are found.
     pub owners: Owners<'a>,
     /// The variables of the environment that name key sources.
     pub variables: Variables,
-    /// The machine that identities ask.
-    pub host: Arc<dyn Host>,
     /// Sets a variable for the programs that are run.
     pub export: &'a mut dyn FnMut(&str, &str),
-    /// Takes what there is to say on the way.
-    pub say: &'a mut dyn FnMut(&str),
+}
+
+/// Where secrets are installed.
+#[derive(Clone, Copy)]
+pub struct Location<'a> {
+    /// Where generations lie.
+    pub mount_point: &'a AbsolutePath,
+    /// The link to the live one.
+    pub symlink_path: &'a AbsolutePath,
+}
+
+impl<'a> Location<'a> {
+    /// Where a manifest installs to.
+    pub fn of(manifest: &'a Manifest) -> Self {
+        Self { mount_point: &manifest.mount_point, symlink_path: &manifest.symlink_path }
+    }
 }
 
 /// What a run did.
@@ -49,14 +97,18 @@ pub struct Run<'a> {
 pub struct Installed {
     /// The number of the generation that is live now.
     pub generation: u64,
-    /// How many secrets it holds.
-    pub secrets: usize,
-    /// How many templates it holds.
-    pub templates: usize,
-    /// How many sops files they came from.
+    /// Whether this run wrote it.
+    pub is_new: bool,
+    /// What became of each file.
+    pub changes: Changes,
+    /// How many files the generation has.
     pub files: usize,
+    /// How many sops files they came from.
+    pub sops_files: usize,
     /// How many master keys were opened for that.
     pub unwrapped: usize,
+    /// What failed and was left as it was. All else is installed.
+    pub failures: Vec<Error>,
     /// What failed after the swap. The generation is live all the same.
     pub failed_after: Vec<Error>,
 }
@@ -64,160 +116,234 @@ pub struct Installed {
 /// Installs.
 ///
 /// # Errors
-/// All that failed before the swap. The generation that was live before still is, and is complete.
+/// All that failed, where nothing was installed: the generation that was live before still is, and is complete.
 pub fn install(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<Installed, Vec<Error>> {
     let one = |error: Error| vec![error];
-    let plan = plan::plan(manifest, &run.owners)?;
-    let identities = identities(manifest, run).map_err(one)?;
-    let files = contents(manifest, &plan, &identities, run)?;
+    let mut plan = plan::plan(manifest, &run.owners)?;
+    let mut contents = contents(manifest, &mut plan, run).map_err(one)?;
+    let failures = tolerable(manifest, &plan, &mut contents)?;
 
-    let root = run.root;
-    let front = Front::open(root, &manifest.symlink_path).map_err(one)?;
-    let store = Store::open(root, manifest, &plan, run).map_err(one)?;
-    let live = store.generation_behind(root, manifest.symlink_path.as_path()).map_err(one)?;
-    let number = stage(&store, live, manifest, &plan, &files, &front).map_err(one)?;
-    let mut failed_after = Vec::from_iter(swap(&front, &store, manifest, number, run).map_err(one)?);
+    let (root, location) = (run.site.root, Location::of(manifest));
+    let state_directory = run.site.state_directory.clone();
+    let mut ledger = Ledger::read(root, state_directory.as_deref(), location.symlink_path).map_err(one)?;
+    let front = Front::open(root, location.symlink_path).map_err(one)?;
+    let store = Store::open(root, manifest, &plan, run.site.say).map_err(one)?;
+    let live = store.generation_behind(root, location.symlink_path.as_path()).map_err(one)?;
+    let live = live.map(|number| Generation::open(&store.dir, number)).transpose().map_err(one)?;
+    let link_text = |link: &InnerLink| front.target_in(&store.path, &link.name, &link.target);
+    let next = Next::beside(live.as_ref(), &plan, &contents, location, &link_text, run).map_err(one)?;
 
-    failed_after.extend(links(&plan, &front, run));
-    failed_after.extend(prune(&store, manifest, number).err());
+    let mut failed_after = Vec::new();
+    let (generation, is_new) = match live {
+        Some(live) if next.is_live => {
+            failed_after.extend(refresh(&live, &next.record, plan.directories).err());
+            (live, false)
+        }
+        live => {
+            let number = stage(&store, live.as_ref(), location, &plan, &next).map_err(one)?;
+            failed_after.extend(swap(&front, &store, location, number, run.site.say).map_err(one)?);
+            (Generation::open(&store.dir, number).map_err(one)?, true)
+        }
+    };
+    let (wanted, generation_size) = (wanted(&next.record), next.record.files.len());
+    failed_after.extend(outside::arrange(&wanted, &generation, &front, &mut ledger, run.site.say));
+    if is_new {
+        failed_after.extend(prune(&store, manifest, generation.number).err());
+        failed_after.extend(request(run.site.channel, &next.requests, run.site.host.as_ref()));
+    }
     Ok(Installed {
-        generation: number,
-        secrets: plan.secrets.len(),
-        templates: plan.templates.len(),
-        files: plan.files.len(),
-        unwrapped: identities.opened(),
+        generation: generation.number,
+        is_new,
+        changes: next.changes,
+        files: generation_size,
+        sops_files: plan.files.len(),
+        unwrapped: contents.unwrapped,
+        failures,
         failed_after,
     })
 }
 
-/// One file of a generation, ready to be written.
-struct Ready {
-    name: String,
-    bytes: SecretBytes,
-    access: FileAccess,
+/// Whether what failed leaves something to install. Gives what failed.
+fn tolerable(
+    manifest: &Manifest,
+    plan: &Plan<'_>,
+    contents: &mut Contents,
+) -> std::result::Result<Vec<Error>, Vec<Error>> {
+    let failures = std::mem::take(&mut contents.failures);
+    let nothing_is_left = contents.bytes.is_empty() && !plan.targets.is_empty();
+    let fails = !failures.is_empty() && (manifest.on_error == OnError::Abort || nothing_is_left);
+    let errors = failures.into_iter().map(|Failure { error, .. }| error).collect();
+    if fails { Err(errors) } else { Ok(errors) }
 }
 
-fn identities(manifest: &Manifest, run: &mut Run<'_>) -> Result<Identities> {
-    let mut variables = std::mem::take(&mut run.variables);
-    if let Some(path) = &manifest.key_sources.environment_file {
-        for (name, value) in environment_file(path)? {
-            // As with other files of this kind, what is set already stays.
-            if std::env::var_os(&name).is_none() && !variables.contains_key(&name) {
-                if !SECRET_VARIABLES.contains(&name.as_str()) {
-                    (run.export)(&name, &value);
-                }
-                variables.insert(name, SecretBytes::from(value));
-            }
-        }
-    }
-    let identities = Identities::load(&manifest.key_sources, &variables, &run.host);
-    if manifest.log.key_import {
-        for identity in identities.found() {
-            if let Some(key) = identity.imported_as() {
-                (run.say)(&format!("Imported {} as {key}", identity.origin));
-            }
-        }
-    }
-    Ok(identities)
+/// The generation that is to be, beside the live one.
+struct Next<'a> {
+    /// Whether the live one is just that already.
+    is_live: bool,
+    /// What changes; for people.
+    changes: Changes,
+    /// The files that are written, in the order of their names.
+    files: BTreeMap<&'a str, (&'a SecretBytes, FileAccess)>,
+    /// The files that failed, and stay what they are in the live generation.
+    kept: BTreeSet<&'a str>,
+    /// Links in the generation, each with its text.
+    links: Vec<(&'a plan::InnerLink, PathBuf)>,
+    /// What the generation says of itself.
+    record: Record,
+    /// The units that are told.
+    requests: Requests,
 }
 
-/// Reads a file of variables. It is text that an administrator writes, so quotes and `$NAME` have their usual meaning.
-fn environment_file(path: &Path) -> Result<Vec<(String, String)>> {
-    let fail = |why: anyhow::Error| {
-        Error::new(format!("cannot read the environmentFile {}", path.display()))
-            .because(why)
-            .help("each line is NAME=value, or a comment that begins with #")
-    };
-    let bytes = read(path).map_err(|error| fail(error.into()))?;
-    dotenvy::from_read_iter(bytes.expose())
-        .map(|line| {
-            line.map_err(|error| match error {
-                // The text of this error holds the line, and the line may hold a key.
-                dotenvy::Error::LineParse(..) => fail(anyhow::anyhow!("a line is not of that form")),
-                error => fail(error.into()),
-            })
-        })
+impl<'a> Next<'a> {
+    fn beside(
+        live: Option<&Generation>,
+        plan: &'a Plan<'_>,
+        contents: &'a Contents,
+        location: Location<'_>,
+        link_text: &dyn Fn(&InnerLink) -> PathBuf,
+        run: &Run<'_>,
+    ) -> Result<Self> {
+        let files = files(plan, contents);
+        let wanted = files.iter().map(|(file, (bytes, _))| (*file, *bytes)).collect();
+        let found = live.map(|live| live.look(&wanted)).transpose()?.unwrap_or_default();
+        let old = live.and_then(Generation::record);
+        let changes = changes(plan, &files, &found);
+        let all = plan.targets.iter().map(|target| target.file.as_str());
+        let kept: BTreeSet<&str> = all.filter(|file| changes.0.get(*file) == Some(&Change::Kept)).collect();
+        // A link to nothing helps nobody.
+        let exists = |link: &&InnerLink| {
+            let file = plan.targets.get(link.of).map(|target| target.file.as_str());
+            file.is_some_and(|file| files.contains_key(file) || kept.contains(file))
+        };
+        let links: Vec<_> = plan.inner_links.iter().filter(exists).map(|link| (link, link_text(link))).collect();
+        let same_links = links.len() == found.links.len()
+            && links.iter().all(|(link, text)| found.links.get(&link.name) == Some(text));
+        let record = Record {
+            installed: run.now,
+            manifest: run.manifest_path.to_owned(),
+            symlink_path: location.symlink_path.clone(),
+            files: entries(plan, &files, &kept, &found.files, old.as_ref()),
+        };
+        let requests = match live {
+            Some(_) => requests(&changes, &record, old.as_ref()),
+            // Whatever starts with the machine starts with these secrets.
+            None => Requests::default(),
+        };
+        let is_live = live.is_some() && changes.is_empty() && same_links;
+        Ok(Self { is_live, changes, files, kept, links, record, requests })
+    }
+}
+
+/// The files that did not fail.
+fn files<'a>(plan: &'a Plan<'_>, contents: &'a Contents) -> BTreeMap<&'a str, (&'a SecretBytes, FileAccess)> {
+    let targets = plan.targets.iter().enumerate();
+    targets
+        .filter_map(|(position, target)| Some((target.file.as_str(), (contents.bytes.get(&position)?, target.access?))))
         .collect()
 }
 
-/// Decrypts and verifies every file, then renders the templates.
-fn contents(
-    manifest: &Manifest,
-    plan: &Plan<'_>,
-    identities: &Identities,
-    run: &mut Run<'_>,
-) -> std::result::Result<Vec<Ready>, Vec<Error>> {
-    let opened = open::open(plan, &Means { keyring: identities, identities, read: &read })?;
-    for notice in manifest.notices.iter().chain(&opened.notices) {
-        (run.say)(notice);
+fn changes(plan: &Plan<'_>, files: &BTreeMap<&str, (&SecretBytes, FileAccess)>, found: &Found) -> Changes {
+    let change = |file: &str| Change::of(files.get(file).map(|(_, access)| *access), found.files.get(file).copied());
+    let mut changes: BTreeMap<String, Change> =
+        plan.targets.iter().map(|target| (target.file.clone(), change(&target.file))).collect();
+    for file in found.files.keys() {
+        changes.entry(file.clone()).or_insert(Change::Removed);
     }
-    for problem in identities.problems() {
-        (run.say)(&format!("warning: a key source could not be used: {problem}"));
-    }
-    let mut rendered = render(manifest, plan, &opened.secrets)?;
-    let secrets = plan.secrets.iter().zip(opened.secrets);
-    let mut ready: Vec<Ready> =
-        secrets.map(|(secret, bytes)| Ready { name: secret.name.to_string(), bytes, access: secret.access }).collect();
-    ready.append(&mut rendered);
-    // Neighbours go to one directory, which is opened once.
-    ready.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(ready)
+    Changes(changes)
 }
 
-fn render(
-    manifest: &Manifest,
+/// What the generation says of its files.
+fn entries(
     plan: &Plan<'_>,
-    secrets: &[SecretBytes],
-) -> std::result::Result<Vec<Ready>, Vec<Error>> {
-    let Some(first) = manifest.templates.first() else { return Ok(Vec::new()) };
-    let renderer = Renderer::new(&first.placeholders).map_err(|why| vec![Error::new(why)])?;
-    let contents: BTreeMap<&Name, &SecretBytes> = plan.secrets.iter().map(|secret| secret.name).zip(secrets).collect();
-    let (mut ready, mut errors) = (Vec::new(), Vec::new());
-    for template in &plan.templates {
-        let rendered = text_of(template.text).and_then(|text| {
-            renderer.render(text.expose(), &contents).map_err(|unfilled| {
-                Error::new(format!("line {}: `{}` is no secret of this manifest", unfilled.line, unfilled.secret))
-                    .help("a template can use only secrets that are installed with it")
-            })
-        });
-        match rendered {
-            Ok(bytes) => {
-                ready.push(Ready { name: format!("{RENDERED}/{}", template.name), bytes, access: template.access });
+    files: &BTreeMap<&str, (&SecretBytes, FileAccess)>,
+    kept: &BTreeSet<&str>,
+    found: &BTreeMap<String, Seen>,
+    old: Option<&Record>,
+) -> BTreeMap<String, Entry> {
+    let entry = |target: &plan::Target<'_>| {
+        let file = target.file.as_str();
+        match (files.get(file), kept.contains(file)) {
+            (Some((_, access)), _) => Some(Entry::of(target, *access)),
+            (None, true) => {
+                let seen = found.get(file)?;
+                let of_live = FileAccess { ids: Some(seen.ids), mode: Mode::from(seen.mode) };
+                let old = old.and_then(|old| old.files.get(file)).cloned();
+                Some(Entry { kept: true, ..old.unwrap_or_else(|| Entry::of(target, of_live)) })
             }
-            Err(error) => errors.push(error.within(format_args!("template `{}`", template.name))),
+            (None, false) => None,
         }
-    }
-    if errors.is_empty() { Ok(ready) } else { Err(errors) }
+    };
+    plan.targets.iter().filter_map(|target| Some((target.file.clone(), entry(target)?))).collect()
 }
 
-fn text_of(text: &TemplateText) -> Result<SecretBytes> {
-    match text {
-        TemplateText::Inline(text) => Ok(SecretBytes::from(text.as_str())),
-        TemplateText::File(path) => {
-            read(path).map_err(|error| Error::new(format!("cannot read {}", path.display())).because(error))
-        }
-    }
+fn requests(changes: &Changes, new: &Record, old: Option<&Record>) -> Requests {
+    let units = |record: &'_ Record, file: &str| record.files.get(file).map(|entry| entry.units.clone());
+    let all: BTreeMap<&str, Units> = changes
+        .0
+        .keys()
+        .filter_map(|file| Some((file.as_str(), units(new, file).or_else(|| units(old?, file))?)))
+        .collect();
+    Requests::of(changes, |file| all.get(file))
 }
 
-/// Writes the new generation and gives it a number above all others. What a run that was cut off left above the live
-/// generation goes first: it was never live.
+/// What a record wants outside of its generation.
+fn wanted(record: &Record) -> Wanted<'_> {
+    let entries = record.files.iter();
+    entries.filter_map(|(file, entry)| entry.outside.as_ref().map(|o| (&o.path, (file.as_str(), o)))).collect()
+}
+
+/// Lets a generation that stays live say what is true of it now.
+fn refresh(live: &Generation, record: &Record, ids: Option<plan::Ids>) -> Result<()> {
+    if live.record().is_some_and(|old| old.says_the_same(record)) {
+        return Ok(());
+    }
+    let describe = |error: io::Error| {
+        Error::new(format!("cannot write what the generation {} holds", live.number))
+            .because(error)
+            .help("run it again")
+    };
+    let new = OsStr::new(generation::NEW_MARK);
+    live.dir.remove_all(new).map_err(describe)?;
+    live.dir.write_file(new, &text_of(record)?, ids, RECORD_MODE).map_err(describe)?;
+    live.dir.rename(new, &live.dir, OsStr::new(RECORD)).map_err(describe)
+}
+
+/// The mode of a record. It names files and holds no secret; `sops-install status` shows it to whoever may list secrets.
+const RECORD_MODE: u32 = 0o440;
+
+fn text_of(record: &Record) -> Result<SecretBytes> {
+    let text = serde_json::to_string_pretty(record);
+    text.map(|text| SecretBytes::from(text + "\n")).map_err(|error| {
+        Error::new("cannot write down what the generation holds")
+            .because(error)
+            .help("give the manifest and its sops files paths in UTF-8")
+    })
+}
+
+/// Writes the new generation and gives it a number above all others. What no link leads to any more goes first.
 fn stage(
     store: &Store,
-    live: Option<u64>,
-    manifest: &Manifest,
+    live: Option<&Generation>,
+    location: Location<'_>,
     plan: &Plan<'_>,
-    files: &[Ready],
-    front: &Front<'_>,
+    next: &Next<'_>,
 ) -> Result<u64> {
-    let describe =
-        |error: io::Error| Error::new(format!("cannot write a generation in {}", manifest.mount_point)).because(error);
-    if let Some(live) = live {
-        store.remove(&generation::leftovers(&store.names().map_err(describe)?, live), &manifest.mount_point)?;
-    }
-    let number = generation::next(&store.names().map_err(describe)?, live)
-        .ok_or_else(|| Error::new(format!("the generation numbers in {} are used up", manifest.mount_point)))?;
+    let mount_point = location.mount_point;
+    let describe = |error: io::Error| {
+        Error::new(format!("cannot write a generation in {mount_point}"))
+            .because(error)
+            .help("check the space and the rights there; nothing was changed")
+    };
+    let number = live.map(|live| live.number);
+    let names = store.names().map_err(describe)?;
+    store.remove(&generation::leftovers(&names, number), mount_point)?;
+    let number = generation::next(&store.names().map_err(describe)?, number).ok_or_else(|| {
+        Error::new(format!("the generation numbers in {mount_point} are used up"))
+            .help("unmount it, so that they begin again")
+    })?;
+    let record = text_of(&next.record)?;
     let mut stage = Stage::begin(&store.dir, plan.directories).map_err(describe)?;
-    let written = write(&mut stage, number, store, plan, files, front).and_then(|()| stage.finish(number));
+    let written = write(&mut stage, live, plan, next, &record).and_then(|()| stage.finish(number));
     if written.is_err() {
         // Secrets that nobody will use do not stay. The error that is told says more than one of this removal would; what
         // is left in that case, the next run removes.
@@ -228,116 +354,81 @@ fn stage(
 
 fn write(
     stage: &mut Stage<'_>,
-    number: u64,
-    store: &Store,
+    live: Option<&Generation>,
     plan: &Plan<'_>,
-    files: &[Ready],
-    front: &Front<'_>,
+    next: &Next<'_>,
+    record: &SecretBytes,
 ) -> io::Result<()> {
-    for file in files {
-        stage
-            .file(&file.name, &file.bytes, file.access)
-            .map_err(|error| io::Error::new(error.kind(), format!("the file `{}`: {error}", file.name)))?;
+    let within = |name: &str| {
+        let name = name.to_owned();
+        move |error: io::Error| io::Error::new(error.kind(), format!("the file `{name}`: {error}"))
+    };
+    // Neighbours go to one directory, which is opened once.
+    for (file, (bytes, access)) in &next.files {
+        stage.file(file, bytes, *access).map_err(within(file))?;
     }
-    for link in &plan.inner_links {
-        let above = store.path.join(number.to_string()).join(link.name.as_str());
-        let target = front.target(above.parent().unwrap_or(Path::new("/")), &link.target);
-        stage.link(link.name.as_str(), &target, link.ids)?;
+    for (file, live) in next.kept.iter().zip(std::iter::repeat(live)) {
+        let Some(live) = live else { continue };
+        let (above, name) = live.above(file).map_err(within(file))?;
+        stage.keep(file, above.as_ref().unwrap_or(&live.dir), name).map_err(within(file))?;
     }
-    Ok(())
+    for (link, text) in &next.links {
+        stage.link(&link.name, text, link.ids).map_err(within(&link.name))?;
+    }
+    stage.file(RECORD, record, FileAccess { ids: plan.directories, mode: Mode::from(RECORD_MODE) })
 }
 
-/// Makes the new generation live, in one step. Gives what failed after that step.
+/// Makes a generation live, in one step. Gives what failed after that step.
 fn swap(
     front: &Front<'_>,
     store: &Store,
-    manifest: &Manifest,
+    location: Location<'_>,
     number: u64,
-    run: &mut Run<'_>,
+    say: &mut dyn FnMut(&str),
 ) -> Result<Option<Error>> {
-    let path = &manifest.symlink_path;
-    let target = front.link_text(&front.place.path, &store.path, &manifest.mount_point).join(number.to_string());
-    let moved = &mut |backup: &OsStr| {
-        let backup = path.as_path().with_file_name(backup);
-        (run.say)(&format!("what stood at {path} is now {}", backup.display()));
-    };
-    let placed = place(&front.place.dir, front.name, &target, None, OnDirectory::MoveAside, moved);
-    let is_live = store.generation_behind(front.root, path.as_path())? == Some(number);
-    match (placed, is_live) {
-        (Ok(()), true) => Ok(None),
-        (Err(error), true) => Ok(Some(error.within(path))),
-        (placed, false) => {
+    let path = location.symlink_path;
+    let placed = point_at(front, store, location, number, say);
+    match (placed, store.generation_behind(front.root, path.as_path())) {
+        (Ok(()), Ok(Some(live))) if live == number => Ok(None),
+        // The rename was done; only the look afterwards failed.
+        (Ok(()), Err(error)) => Ok(Some(error)),
+        (Err(error), Ok(Some(live))) if live == number => Ok(Some(error.within(path))),
+        (Err(error), Err(_)) => Err(error.within(path)),
+        (placed, Ok(_)) => {
             // As above: the first error is the one that counts.
-            let _ = store.remove(&[number], &manifest.mount_point);
+            let _ = store.remove(&[number], location.mount_point);
             let lost = || Error::new("the link does not lead to the new generation").help("run it again");
             Err(placed.err().unwrap_or_else(lost).within(path))
         }
     }
 }
 
-/// Makes the links outside of the generation. One that fails does not keep the others from being made.
-fn links(plan: &Plan<'_>, front: &Front<'_>, run: &mut Run<'_>) -> Vec<Error> {
-    let mut errors = Vec::new();
-    for link in &plan.links {
-        let fail = |error: Error| error.within(format_args!("{}: {}", link.subject, link.path));
-        let moved = &mut |backup: &OsStr| {
-            let backup = link.path.as_path().with_file_name(backup);
-            (run.say)(&format!("{}: what stood at {} is now {}", link.subject, link.path, backup.display()));
-        };
-        let made = walk_to_parent(front.root, link.path.as_path()).and_then(|(parent, name)| {
-            let target = front.target(&parent.path, &link.target);
-            place(&parent.dir, name, &target, link.ids, OnDirectory::Refuse, moved)
-        });
-        errors.extend(made.err().map(fail));
-    }
-    errors
+/// Lets the link to the live generation lead to this one.
+fn point_at(
+    front: &Front<'_>,
+    store: &Store,
+    location: Location<'_>,
+    number: u64,
+    say: &mut dyn FnMut(&str),
+) -> Result<()> {
+    let path = location.symlink_path;
+    let target = front.link_text(&front.place.path, &store.path, location.mount_point).join(number.to_string());
+    let moved = &mut |backup: &OsStr| {
+        let backup = path.as_path().with_file_name(backup);
+        say(&format!("what stood at {path} is now {}", backup.display()));
+    };
+    // Whatever link stands there, its place is the manifest's.
+    let is_ours = |dir: &Dir, name: &OsStr| dir.look(name).map(|standing| standing == Standing::Link);
+    let conflict = Conflict { is_ours: &is_ours, on_file: OnConflict::Backup, moves_directories: true };
+    place(&front.place.dir, front.name, &New::Link(&target), None, &conflict, moved)
 }
 
 /// Removes generations that are too old to be kept.
 fn prune(store: &Store, manifest: &Manifest, live: u64) -> Result<()> {
     let names = store.names().map_err(|error| {
-        Error::new(format!("cannot look for old generations in {}", manifest.mount_point)).because(error)
+        Error::new(format!("cannot look for old generations in {}", manifest.mount_point))
+            .because(error)
+            .help("run it again")
     })?;
     store.remove(&generation::prunable(&names, live, manifest.keep_generations), &manifest.mount_point)
-}
-
-/// The directory in which the link to the live generation stands.
-struct Front<'a> {
-    root: &'a Root,
-    place: Place,
-    name: &'a OsStr,
-    symlink_path: &'a AbsolutePath,
-}
-
-impl<'a> Front<'a> {
-    fn open(root: &'a Root, symlink_path: &'a AbsolutePath) -> Result<Self> {
-        let (place, name) = walk_to_parent(root, symlink_path.as_path())?;
-        Ok(Self { root, place, name, symlink_path })
-    }
-
-    /// The text of a link that stands in the directory `from` and leads to `to`, which lies behind the link to the live
-    /// generation.
-    fn target(&self, from: &Path, to: &AbsolutePath) -> PathBuf {
-        let behind = to.below(self.symlink_path).unwrap_or_default();
-        self.link_text(from, &self.place.path.join(self.name).join(behind), to)
-    }
-
-    /// The text of a link from the directory `from`. On the host it is the path as the manifest has it. Below another
-    /// root it is relative and goes by the directories' true places: such a link leads to the same place from outside of
-    /// that root and, when it has become `/`, from inside.
-    fn link_text(&self, from: &Path, to: &Path, as_written: &AbsolutePath) -> PathBuf {
-        if self.root.is_host() {
-            return as_written.as_path().to_owned();
-        }
-        let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
-        let up = from.components().skip(shared).map(|_| Component::ParentDir);
-        up.chain(to.components().skip(shared)).collect()
-    }
-}
-
-fn walk_to_parent<'a>(root: &Root, path: &'a Path) -> Result<(Place, &'a OsStr)> {
-    match (path.parent(), path.file_name()) {
-        (Some(parent), Some(name)) => Ok((root.walk(parent)?, name)),
-        _ => Err(Error::new(format!("{} has no directory above it", path.display()))),
-    }
 }

@@ -1,10 +1,9 @@
 //! The directory that generations lie in, held for one run alone.
 
-use super::Run;
 use crate::error::{Error, Result};
-use crate::generation;
+use crate::generation::{self, MARK, NEW_MARK};
 use crate::manifest::path::AbsolutePath;
-use crate::manifest::{Manifest, Storage};
+use crate::manifest::{Manifest, Mode, Storage};
 use crate::plan::{FileAccess, Plan};
 use crate::secret::SecretBytes;
 use crate::system::dir::{Dir, Standing};
@@ -15,12 +14,8 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The file that tells a store: it names the links to live generations that the store serves, one a line. A directory
-/// without it may be anybody's.
-const MARK: &str = ".sops-install";
-
 /// The mode of a store, as sops-nix has it: all may pass, the group may list.
-const MODE: u32 = 0o751;
+const STORE_MODE: u32 = 0o751;
 
 /// The store, locked.
 pub(super) struct Store {
@@ -29,58 +24,87 @@ pub(super) struct Store {
     pub(super) path: PathBuf,
     /// The generations that links of other manifests lead to.
     protected: Vec<u64>,
-    _lock: Lock,
+    /// Held until the end of a run that changes something.
+    _lock: Option<Lock>,
 }
 
 impl Store {
     /// Locks the store, mounts it where it is to be mounted, and makes sure that it is one.
-    pub(super) fn open(root: &Root, manifest: &Manifest, plan: &Plan<'_>, run: &mut Run<'_>) -> Result<Self> {
+    pub(super) fn open(root: &Root, manifest: &Manifest, plan: &Plan<'_>, say: &mut dyn FnMut(&str)) -> Result<Self> {
         let path = manifest.mount_point.as_path();
-        let describe = |error: io::Error| Error::new(format!("cannot use {}", path.display())).because(error);
-        let (above, name) = super::walk_to_parent(root, path)?;
-        if manifest.storage != Storage::UserDirectory && !above.trusted {
-            return Err(Error::new(format!("{} lies where others than root can change things", path.display()))
-                .help("choose a `secretsMountPoint` that only root can reach, such as /run/secrets.d"));
-        }
-        let lock = lock(&above.dir, name, &mut || (run.say)("waiting for another run to finish")).map_err(describe)?;
-        let mut place = root.walk(path)?;
-        let Some(above) = &place.above else {
+        let describe = |error: io::Error| {
+            let error = Error::new(format!("cannot use {}", path.display())).because(error);
+            error.help("check what stands there and who owns it, or choose another `secretsMountPoint`")
+        };
+        // The lock is that of the true directory, whatever links lead to it.
+        let first = root.walk(path)?;
+        let (Some(above), Some(name)) = (&first.above, first.path.file_name()) else {
             return Err(Error::new(format!("{} leads to the root directory", path.display()))
                 .help("choose another `secretsMountPoint`"));
         };
-        let mut is_new = place.made;
-        let found = mount::mounted(&place.dir, Some(above)).map_err(describe)?;
+        if manifest.storage != Storage::UserDirectory && !first.trusted {
+            return Err(Error::new(format!("{} lies where others than root can change things", path.display()))
+                .help("choose a `secretsMountPoint` that only root can reach, such as /run/secrets.d"));
+        }
+        let lock = lock(above, name, &mut || say("waiting for another run to finish")).map_err(describe)?;
+        let mut place = root.walk(path)?;
+        if place.path != first.path {
+            return Err(Error::new(format!("{} was moved while it was walked to", path.display())).help("run it again"));
+        }
+        let mut is_new = first.made || place.made;
+        let found = mount::mounted(&place.dir, place.above.as_ref()).map_err(describe)?;
         match (manifest.storage, found) {
             (Storage::UserDirectory, _) | (Storage::Ramfs, Mounted::Ramfs) | (Storage::Tmpfs, Mounted::Tmpfs) => {}
             // Mounting over it would hide the live generation before there is a new one.
-            (_, Mounted::Ramfs | Mounted::Tmpfs) => (run.say)(&format!(
+            (_, Mounted::Ramfs | Mounted::Tmpfs) => say(&format!(
                 "{} stays on the {} that is mounted there; `useTmpfs` takes effect when that is unmounted",
                 path.display(),
                 if found == Mounted::Ramfs { "ramfs" } else { "tmpfs" }
             )),
             (storage, Mounted::Nothing | Mounted::Other) => {
                 if mount::mount(&place.dir, storage).map_err(|error| error.within(path.display()))? {
-                    (run.say)("this kernel cannot keep a tmpfs out of swap: secrets may be written to a swap device");
+                    say("this kernel cannot keep a tmpfs out of swap: secrets may be written to a swap device");
                 }
                 place = root.walk(path)?;
                 is_new = true;
             }
         }
         let dir = place.dir.reopen().map_err(describe)?;
-        let mut store = Self { dir, path: place.path, protected: Vec::new(), _lock: lock };
+        let mut store = Self { dir, path: place.path, protected: Vec::new(), _lock: Some(lock) };
         let is_known = is_new || found == Mounted::Ramfs;
         store.take(root, manifest, plan, is_known)?;
         if manifest.storage == Storage::UserDirectory && !mount::is_in_memory(&store.dir).map_err(describe)? {
-            (run.say)(&format!("{} is not in memory: secrets are written to a disk", path.display()));
+            say(&format!("{} is not in memory: secrets are written to a disk", path.display()));
         }
         Ok(store)
+    }
+
+    /// The store where it is there already, to be looked at alone: it is not locked, and nothing is mounted.
+    pub(super) fn find(root: &Root, mount_point: &AbsolutePath) -> Result<Option<Self>> {
+        let Some(place) = root.find(mount_point.as_path())? else { return Ok(None) };
+        Ok(Some(Self { dir: place.dir, path: place.path, protected: Vec::new(), _lock: None }))
+    }
+
+    /// Locks the store that is there.
+    pub(super) fn lock(root: &Root, mount_point: &AbsolutePath, say: &mut dyn FnMut(&str)) -> Result<Option<Self>> {
+        let path = mount_point.as_path();
+        let describe = |error: io::Error| {
+            Error::new(format!("cannot use {}", path.display())).because(error).help("run it as the user who installs")
+        };
+        let Some(place) = root.find(path)? else { return Ok(None) };
+        let (Some(above), Some(name)) = (&place.above, place.path.file_name()) else { return Ok(None) };
+        let lock = lock(above, name, &mut || say("waiting for another run to finish")).map_err(describe)?;
+        let dir = place.dir.reopen().map_err(describe)?;
+        Ok(Some(Self { dir, path: place.path, protected: Vec::new(), _lock: Some(lock) }))
     }
 
     /// Makes sure that this is a store, and marks it as one. `is_known` says that it cannot be anything else.
     fn take(&mut self, root: &Root, manifest: &Manifest, plan: &Plan<'_>, is_known: bool) -> Result<()> {
         let path = &manifest.mount_point;
-        let describe = |error: io::Error| Error::new(format!("cannot use {path}")).because(error);
-        let mark = self.dir.read_small(OsStr::new(MARK)).map_err(describe)?;
+        let describe = |error: io::Error| {
+            Error::new(format!("cannot use {path}")).because(error).help("check what stands there and who owns it")
+        };
+        let mark = self.dir.read_text(OsStr::new(MARK)).map_err(describe)?;
         let serves = mark.is_some()
             || is_known
             || self.dir.names().map_err(describe)?.is_empty()
@@ -91,7 +115,7 @@ impl Store {
                 .help("choose another `secretsMountPoint`, or empty it if it was"));
         }
         if plan.directories.is_some() || is_known || mark.is_none() {
-            self.dir.set_access(plan.directories, MODE).map_err(describe)?;
+            self.dir.set_access(plan.directories, STORE_MODE).map_err(describe)?;
         }
         let own = manifest.symlink_path.to_string();
         let mut links: Vec<String> = mark.iter().flat_map(|text| text.lines()).map(str::to_owned).collect();
@@ -101,8 +125,8 @@ impl Store {
         if !links.contains(&own) {
             links.push(own);
             let text = SecretBytes::from(links.join("\n") + "\n");
-            let new = OsStr::new(".sops-install.new");
-            let access = FileAccess { ids: plan.directories, mode: crate::manifest::Mode::PRIVATE };
+            let new = OsStr::new(NEW_MARK);
+            let access = FileAccess { ids: plan.directories, mode: Mode::PRIVATE };
             self.dir.remove_all(new).map_err(describe)?;
             self.dir.write_file(new, &text, access.ids, access.mode.bits()).map_err(describe)?;
             self.dir.rename(new, &self.dir, OsStr::new(MARK)).map_err(describe)?;
@@ -112,7 +136,9 @@ impl Store {
 
     /// The generation of this store that a link leads to, whatever path it takes.
     pub(super) fn generation_behind(&self, root: &Root, link: &Path) -> Result<Option<u64>> {
-        let describe = |error: io::Error| Error::new(format!("cannot read {}", link.display())).because(error);
+        let describe = |error: io::Error| {
+            Error::new(format!("cannot read {}", link.display())).because(error).help("check what stands there")
+        };
         let (Some(parent), Some(name)) = (link.parent(), link.file_name()) else { return Ok(None) };
         let Some(front) = root.find(parent)? else { return Ok(None) };
         if !matches!(front.dir.look(name).map_err(describe)?, Standing::Link) {
@@ -135,7 +161,9 @@ impl Store {
     pub(super) fn remove(&self, numbers: &[u64], path: &AbsolutePath) -> Result<()> {
         for number in numbers.iter().filter(|number| !self.protected.contains(number)) {
             self.dir.remove_all(OsStr::new(&number.to_string())).map_err(|error| {
-                Error::new(format!("cannot remove the generation {number} in {path}")).because(error)
+                Error::new(format!("cannot remove the generation {number} in {path}"))
+                    .because(error)
+                    .help("remove it by hand, or run it again")
             })?;
         }
         Ok(())

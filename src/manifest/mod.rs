@@ -1,22 +1,28 @@
 //! The manifest: what is to be installed. Two forms, one meaning.
 //!
-//! `sops_nix.rs` reads the form that sops-nix's modules write, `people.rs` the form for people. Both end in a
-//! [`Manifest`], whose types cannot hold a wrong name, path or mode.
+//! `sops_nix.rs` reads the form that sops-nix's modules write, `people.rs` the form for people; `common.rs` has what both
+//! do in the same way. Both end in a [`Manifest`], whose types cannot hold a wrong name, path or mode.
 
+mod common;
 mod form;
 pub mod name;
 pub mod path;
 mod people;
 mod sops_nix;
+pub mod unit;
 
 pub use form::parse;
 
+use crate::escape::Escape;
 use crate::sops::convert::Output;
 use crate::sops::format::Format;
 use crate::sops::key::KeyPath;
 use name::Name;
 use path::AbsolutePath;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use unit::UnitName;
 
 /// A valid manifest. What it leaves open is what only this host knows: accounts, and what the files hold.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,6 +31,8 @@ pub struct Manifest {
     pub secrets: Vec<Secret>,
     /// The templates; the same holds for their names.
     pub templates: Vec<Template>,
+    /// How a template names a secret.
+    pub placeholders: Placeholders,
     /// Where generations lie.
     pub mount_point: AbsolutePath,
     /// The link to the live generation.
@@ -33,12 +41,12 @@ pub struct Manifest {
     pub storage: Storage,
     /// How many generations are kept, the live one included; 0 keeps all.
     pub keep_generations: u64,
+    /// What becomes of the others when one secret fails.
+    pub on_error: OnError,
     /// Where identities come from.
     pub key_sources: KeySources,
     /// What is reported.
     pub log: Log,
-    /// Things to tell the user that are no errors.
-    pub notices: Vec<String>,
 }
 
 /// One secret.
@@ -54,10 +62,64 @@ pub struct Secret {
     pub key: KeyRequest,
     /// The form it is installed in; `None` is the file's own.
     pub output: Option<Output>,
+    /// How the file is installed.
+    pub file: Installation,
+}
+
+/// How a secret or a template is installed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Installation {
     /// Owner, group and mode.
     pub access: Access,
-    /// Where it is wanted: a link is made there, unless this is where it lies already.
+    /// Where it is wanted. If that is where it lies already, there is nothing more to do.
     pub path: AbsolutePath,
+    /// What stands at `path`.
+    pub install: Install,
+    /// What is done with a file that stands at `path` and is not ours.
+    pub on_conflict: OnConflict,
+    /// Units that want to be told of a change.
+    pub units: Units,
+}
+
+/// What stands where a secret is wanted.
+#[derive(Debug, PartialEq, Eq, Clone, Copy, Default)]
+pub enum Install {
+    /// A link to the file in the live generation.
+    #[default]
+    Link,
+    /// A file of its own. It leaves the RAM file system.
+    Copy,
+}
+
+/// What is done with a file that stands where a secret is wanted.
+#[derive(Debug, PartialEq, Eq, Clone, Copy, Default, Serialize, Deserialize)]
+pub enum OnConflict {
+    /// It gets another name, which is reported.
+    #[default]
+    Backup,
+    /// It is deleted.
+    Replace,
+    /// It stays, and the secret is not linked.
+    Fail,
+}
+
+/// Units that are told when a secret is new, changed or gone.
+#[derive(Debug, PartialEq, Eq, Clone, Default, Serialize, Deserialize)]
+pub struct Units {
+    /// Those that are restarted.
+    pub restart: Vec<UnitName>,
+    /// Those that are reloaded, or restarted where they cannot be.
+    pub reload: Vec<UnitName>,
+}
+
+/// What becomes of the others when one secret fails.
+#[derive(Debug, PartialEq, Eq, Clone, Copy, Default)]
+pub enum OnError {
+    /// They are installed, and that one keeps what it was.
+    #[default]
+    Keep,
+    /// Nothing is installed.
+    Abort,
 }
 
 /// What of a sops file is installed.
@@ -79,16 +141,27 @@ pub struct Template {
     pub name: Name,
     /// Where its text comes from.
     pub text: TemplateText,
-    /// Owner, group and mode.
-    pub access: Access,
-    /// Where it is wanted.
-    pub path: AbsolutePath,
-    /// The placeholders that may stand in the text, each with the secret that it stands for.
-    pub placeholders: std::sync::Arc<Placeholders>,
+    /// How the file is installed.
+    pub file: Installation,
 }
 
-/// Placeholder texts, each with the name of its secret.
-pub type Placeholders = std::collections::BTreeMap<String, Name>;
+/// How a template names a secret.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Placeholders {
+    /// By name between braces: `{{ db/password }}`.
+    Braces,
+    /// By texts that sops-nix's modules make up, each of which stands for one secret.
+    Texts(BTreeMap<String, Placeholder>),
+}
+
+/// What one placeholder stands for.
+#[derive(Debug, PartialEq, Eq, Clone)]
+pub struct Placeholder {
+    /// The secret.
+    pub secret: Name,
+    /// How its text is written at this place.
+    pub escape: Option<Escape>,
+}
 
 /// The text of a template.
 #[derive(Debug, PartialEq, Eq)]
@@ -115,7 +188,7 @@ pub struct Access {
 pub enum Owner {
     /// A user of this host.
     Name(String),
-    /// A number, whether or not a user has it.
+    /// A number, whether or not a user has it. It is never `u32::MAX`, which means "leave it" to the kernel.
     Id(u32),
 }
 
@@ -124,15 +197,23 @@ pub enum Owner {
 pub enum Group {
     /// A group of this host.
     Name(String),
-    /// A number, whether or not a group has it.
+    /// A number, whether or not a group has it; never `u32::MAX`, as above.
     Id(u32),
     /// The owner's own group.
     OfOwner,
 }
 
 /// The permission bits of a file.
-#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+#[derive(Debug, PartialEq, Eq, Clone, Copy, Serialize, Deserialize)]
+#[serde(from = "u32")]
 pub struct Mode(u32);
+
+impl From<u32> for Mode {
+    /// The permission bits among those of a file.
+    fn from(bits: u32) -> Self {
+        Self(bits & 0o777)
+    }
+}
 
 impl Mode {
     /// For the owner alone.

@@ -39,6 +39,9 @@ impl Name {
                 _ => {}
             }
         }
+        if crate::generation::is_reserved(text) {
+            return Err("is kept for the program itself".into());
+        }
         Ok(Self(text.to_owned()))
     }
 

@@ -1,11 +1,13 @@
 //! Paths of the machine that a manifest names.
 
 use super::Surroundings;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
 /// An absolute path without `.`, `..` or doubled slashes. It is never the root directory.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct AbsolutePath(PathBuf);
 
 impl AbsolutePath {
@@ -32,6 +34,9 @@ impl AbsolutePath {
         if path.as_os_str().len() > LONGEST || path.components().count() > DEEPEST {
             return Err(format!("is longer than {LONGEST} bytes or {DEEPEST} parts"));
         }
+        if path.to_str().is_none() {
+            return Err("lies below a directory whose name is not UTF-8".into());
+        }
         match (path.is_absolute(), path.file_name()) {
             (true, Some(_)) => Ok(Self(path)),
             (true, None) => Err("is the root directory".into()),
@@ -48,7 +53,7 @@ impl AbsolutePath {
             expanded.push_str(before);
             rest = if let Some(after) = after.strip_prefix('r') {
                 let directory = surroundings.runtime_directory.as_deref().and_then(Path::to_str);
-                expanded.push_str(directory.ok_or("holds `%r`, but $XDG_RUNTIME_DIR is not set")?);
+                expanded.push_str(directory.ok_or("holds `%r`, but $XDG_RUNTIME_DIR is not set to an absolute path")?);
                 after
             } else {
                 expanded.push('%');
@@ -77,6 +82,13 @@ impl AbsolutePath {
     /// What this path is below `directory`; `None` where it does not lie below it.
     pub fn below(&self, directory: &AbsolutePath) -> Option<&str> {
         self.0.strip_prefix(&directory.0).ok()?.to_str().filter(|rest| !rest.is_empty())
+    }
+}
+
+impl TryFrom<String> for AbsolutePath {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::new(&text, Path::new("")).map_err(|why| format!("the path `{text}` {why}"))
     }
 }
 

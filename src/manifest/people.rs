@@ -1,13 +1,12 @@
 //! The form for people: secrets keyed by name, everything else with a default, and no slip goes unnoticed.
 
+use super::common::{self, Draft};
 use super::form::Pairs;
-use super::name::{Name, collision};
-use super::path::AbsolutePath;
 use super::{
-    Access, Group, KeyRequest, KeySources, Log, Manifest, Mode, Owner, Secret, Storage, Surroundings, UsualPlaces,
+    Access, Group, Installation, KeyRequest, KeySources, Log, Manifest, Mode, Owner, Placeholders, Secret,
+    Surroundings, Template, TemplateText,
 };
-use crate::error::{Error, Result, nearest};
-use crate::sops::convert::Output;
+use crate::error::{Error, Result};
 use crate::sops::format::Format;
 use crate::sops::key::KeyPath;
 use serde::Deserialize;
@@ -19,6 +18,8 @@ use std::path::PathBuf;
 pub(super) struct RawManifest {
     #[serde(default)]
     secrets: Pairs<RawSecret>,
+    #[serde(default)]
+    templates: Pairs<RawTemplate>,
     default_sops_file: Option<PathBuf>,
     default_sops_format: Option<String>,
     default_sops_key: Option<String>,
@@ -29,12 +30,12 @@ pub(super) struct RawManifest {
     secrets_mount_point: Option<String>,
     symlink_path: Option<String>,
     keep_generations: Option<u64>,
+    on_error: Option<String>,
     #[serde(default)]
     use_tmpfs: bool,
     #[serde(default)]
     user_mode: bool,
-    #[serde(default)]
-    log: Vec<RawLog>,
+    log: Option<Vec<RawLog>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -53,19 +54,66 @@ enum RawLog {
     SecretChanges,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "the fields of a secret")]
-struct RawSecret {
-    key: Option<String>,
-    sops_file: Option<PathBuf>,
-    format: Option<String>,
-    output: Option<String>,
-    path: Option<String>,
-    mode: Option<RawMode>,
-    owner: Option<String>,
-    uid: Option<u32>,
-    group: Option<String>,
-    gid: Option<u32>,
+/// Adds the fields that secrets and templates share. `serde` can flatten them only where unknown fields are taken.
+macro_rules! with_shared_fields {
+    ($(#[$attribute:meta])* struct $raw:ident { $($own:ident: $type:ty,)* }) => {
+        $(#[$attribute])*
+        struct $raw {
+            $($own: $type,)*
+            path: Option<String>,
+            mode: Option<RawMode>,
+            owner: Option<String>,
+            uid: Option<u32>,
+            group: Option<String>,
+            gid: Option<u32>,
+            install: Option<String>,
+            on_conflict: Option<String>,
+            #[serde(default)]
+            restart_units: Vec<String>,
+            #[serde(default)]
+            reload_units: Vec<String>,
+        }
+
+        impl $raw {
+            /// How the file is installed. Without a path of its own it is wanted at `default_path`.
+            fn installation(&self, default_path: &str, paths: &Paths<'_>) -> Result<Installation> {
+                Ok(Installation {
+                    access: Access {
+                        owner: owner(self.owner.as_deref(), self.uid)?,
+                        group: group(self.group.as_deref(), self.gid, self.owner.is_some())?,
+                        mode: mode(self.mode.as_ref())?,
+                    },
+                    path: match &self.path {
+                        Some(path) => paths.path("path", path)?,
+                        None => paths.below_link(default_path)?,
+                    },
+                    install: common::install(self.install.as_deref())?,
+                    on_conflict: common::on_conflict(self.on_conflict.as_deref())?,
+                    units: common::units(&self.restart_units, &self.reload_units)?,
+                })
+            }
+        }
+    };
+}
+
+with_shared_fields! {
+    #[derive(Deserialize, Default)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "the fields of a secret")]
+    struct RawSecret {
+        key: Option<String>,
+        sops_file: Option<PathBuf>,
+        format: Option<String>,
+        output: Option<String>,
+    }
+}
+
+with_shared_fields! {
+    #[derive(Deserialize, Default)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "the fields of a template")]
+    struct RawTemplate {
+        content: Option<String>,
+        file: Option<PathBuf>,
+    }
 }
 
 /// A mode as it was written. A number is not taken: YAML reads `0400`, `400` and `0o400` as three different ones.
@@ -73,100 +121,123 @@ struct RawSecret {
 #[serde(untagged)]
 enum RawMode {
     Text(String),
-    Number(serde::de::IgnoredAny),
+    Other(serde::de::IgnoredAny),
+}
+
+/// What the paths of a manifest start from.
+struct Paths<'a> {
+    user_mode: bool,
+    symlink_path: &'a str,
+    surroundings: &'a Surroundings,
+}
+
+impl Paths<'_> {
+    fn path(&self, field: &str, text: &str) -> Result<super::path::AbsolutePath> {
+        common::path(field, text, self.user_mode, self.surroundings)
+    }
+
+    /// Where the file `name` of the live generation lies.
+    fn below_link(&self, name: &str) -> Result<super::path::AbsolutePath> {
+        Ok(self.path("symlinkPath", self.symlink_path)?.join(name))
+    }
 }
 
 pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::result::Result<Manifest, Vec<Error>> {
     let mut errors = Vec::new();
-    let mut secrets = Vec::new();
-    for (name, secret) in &raw.secrets.0 {
-        match self::secret(name, secret, &raw, surroundings) {
-            Ok(secret) => secrets.push(secret),
-            Err(error) => errors.push(error.within(format_args!("secret `{name}`"))),
-        }
-    }
-    let path = |field: &str, text: &Option<String>, default: &str| {
-        path(text.as_deref().unwrap_or(default), &raw, surroundings)
-            .map_err(|why| Error::new(format!("`{field}` {why}")))
-    };
-    let (mount_default, link_default) =
+    let (mount_point, symlink_path) =
         if raw.user_mode { ("%r/secrets.d", "%r/secrets") } else { ("/run/secrets.d", "/run/secrets") };
-    let mount_point = path("secretsMountPoint", &raw.secrets_mount_point, mount_default);
-    let symlink_path = path("symlinkPath", &raw.symlink_path, link_default);
-    if raw.user_mode && raw.use_tmpfs {
-        errors.push(Error::new("`useTmpfs` has no meaning with `userMode`: a user mounts nothing"));
-    }
-    errors.extend(raw.age.key_credential.as_deref().and_then(bad_credential));
-    if let Some((a, b)) = collision(secrets.iter().map(|secret| &secret.name)) {
-        errors.push(super::sops_nix::collide("secret", a, b));
-    }
-    errors.extend(overlap(&mount_point, &symlink_path));
-    let (mount_point, symlink_path) = match (mount_point, symlink_path) {
-        (Ok(mount_point), Ok(symlink_path)) if errors.is_empty() => (mount_point, symlink_path),
-        (mount_point, symlink_path) => {
-            errors.extend(mount_point.err());
-            errors.extend(symlink_path.err());
-            return Err(errors);
-        }
+    let paths = Paths {
+        user_mode: raw.user_mode,
+        symlink_path: raw.symlink_path.as_deref().unwrap_or(symlink_path),
+        surroundings,
     };
+    let symlink_path = paths.path("symlinkPath", paths.symlink_path);
+    let (mut secrets, mut templates) = (Vec::new(), Vec::new());
+    // Nothing that lies below the link can be read without it, and one error says enough.
+    if symlink_path.is_ok() {
+        for (name, secret) in &raw.secrets.0 {
+            match self::secret(name, secret, &raw, &paths) {
+                Ok(secret) => secrets.push(secret),
+                Err(error) => errors.push(error.within(format_args!("secret `{name}`"))),
+            }
+        }
+        for (name, template) in &raw.templates.0 {
+            match self::template(name, template, &paths) {
+                Ok(template) => templates.push(template),
+                Err(error) => errors.push(error.within(format_args!("template `{name}`"))),
+            }
+        }
+    }
+    if raw.user_mode && raw.use_tmpfs {
+        errors.push(
+            Error::new("`useTmpfs` has no meaning with `userMode`: a user mounts nothing").help("take one of them out"),
+        );
+    }
+    let on_error = common::on_error(raw.on_error.as_deref()).unwrap_or_else(|error| {
+        errors.push(error);
+        super::OnError::default()
+    });
     let from_base = |path: &PathBuf| surroundings.base.join(path);
-    Ok(Manifest {
+    let logs = |what: RawLog| raw.log.as_ref().map_or(what == RawLog::SecretChanges, |log| log.contains(&what));
+    Draft {
         secrets,
-        templates: Vec::new(),
-        mount_point,
+        templates,
+        placeholders: Placeholders::Braces,
+        mount_point: paths.path("secretsMountPoint", raw.secrets_mount_point.as_deref().unwrap_or(mount_point)),
         symlink_path,
-        storage: match (raw.user_mode, raw.use_tmpfs) {
-            (true, _) => Storage::UserDirectory,
-            (false, true) => Storage::Tmpfs,
-            (false, false) => Storage::Ramfs,
-        },
+        storage: common::storage(raw.user_mode, raw.use_tmpfs),
         keep_generations: raw.keep_generations.unwrap_or(1),
+        on_error,
         key_sources: KeySources {
             age_key_files: raw.age.key_file.iter().map(from_base).collect(),
             ssh_key_files: raw.age.ssh_key_paths.iter().map(from_base).collect(),
             environment_file: raw.environment_file.as_ref().map(from_base),
-            usual_places: usual_places(raw.user_mode, surroundings),
+            usual_places: common::usual_places(raw.user_mode, surroundings),
             age_key_credential: raw.age.key_credential.clone(),
             gnupg_home: raw.gnupg_home.as_ref().map(from_base),
         },
-        log: Log {
-            key_import: raw.log.contains(&RawLog::KeyImport),
-            secret_changes: raw.log.contains(&RawLog::SecretChanges),
-        },
-        notices: Vec::new(),
-    })
+        log: Log { key_import: logs(RawLog::KeyImport), secret_changes: logs(RawLog::SecretChanges) },
+        errors,
+    }
+    .finish()
 }
 
-fn secret(name: &str, raw: &RawSecret, manifest: &RawManifest, surroundings: &Surroundings) -> Result<Secret> {
-    let valid = Name::new(name).map_err(|why| Error::new(format!("the name {why}")))?;
-    if valid.is_in_rendered() {
-        return Err(Error::new("the name lies in `rendered`, which belongs to templates"));
-    }
+fn secret(name: &str, raw: &RawSecret, manifest: &RawManifest, paths: &Paths<'_>) -> Result<Secret> {
+    let valid = common::secret_name(name)?;
     let Some(sops_file) = raw.sops_file.as_ref().or(manifest.default_sops_file.as_ref()) else {
-        return Err(Error::new("it has no `sopsFile`, and there is no `defaultSopsFile`"));
+        return Err(Error::new("it has no `sopsFile`, and there is no `defaultSopsFile`")
+            .help("set `defaultSopsFile` at the top of the manifest, or `sopsFile` here"));
     };
     // The default format belongs to the default file; another file's ending tells its own.
     let default_format = if raw.sops_file.is_none() { manifest.default_sops_format.as_ref() } else { None };
     let format = match raw.format.as_ref().or(default_format) {
-        Some(name) => self::format(name)?,
+        Some(name) => common::format(name)?,
         None => Format::of_path(sops_file),
-    };
-    let path_text = match &raw.path {
-        Some(path) => path.clone(),
-        None => {
-            let link = manifest.symlink_path.as_deref();
-            let link = link.unwrap_or(if manifest.user_mode { "%r/secrets" } else { "/run/secrets" });
-            format!("{}/{}", link.trim_end_matches('/'), name.replace('%', if manifest.user_mode { "%%" } else { "%" }))
-        }
     };
     Ok(Secret {
         key: key(name, raw.key.as_ref(), manifest.default_sops_key.as_ref(), format)?,
+        file: raw.installation(valid.as_str(), paths)?,
         name: valid,
-        sops_file: surroundings.base.join(sops_file),
+        sops_file: paths.surroundings.base.join(sops_file),
         format,
-        output: raw.output.as_deref().map(output).transpose()?,
-        access: access(raw)?,
-        path: path(&path_text, manifest, surroundings).map_err(|why| Error::new(format!("`path` {why}")))?,
+        output: common::output(raw.output.as_deref())?,
+    })
+}
+
+fn template(name: &str, raw: &RawTemplate, paths: &Paths<'_>) -> Result<Template> {
+    let valid = common::name(name)?;
+    Ok(Template {
+        file: raw.installation(&format!("{}/{valid}", super::name::RENDERED), paths)?,
+        name: valid,
+        text: match (&raw.content, &raw.file) {
+            (Some(_), Some(_)) => return Err(both("content", "file")),
+            (Some(content), None) => TemplateText::Inline(content.clone()),
+            (None, Some(file)) => TemplateText::File(paths.surroundings.base.join(file)),
+            (None, None) => {
+                return Err(Error::new("it has neither `content` nor `file`")
+                    .help("write its text in `content`, or name a file that holds it"));
+            }
+        },
     })
 }
 
@@ -185,72 +256,33 @@ fn key(name: &str, own: Option<&String>, default: Option<&String>, format: Forma
     }
 }
 
-fn access(raw: &RawSecret) -> Result<Access> {
-    let both = |a: &str, b: &str| Error::new(format!("it sets both `{a}` and `{b}`")).help("keep one of them");
-    Ok(Access {
-        owner: match (&raw.owner, raw.uid) {
-            (Some(_), Some(_)) => return Err(both("owner", "uid")),
-            (Some(name), None) => Owner::Name(name.clone()),
-            (None, uid) => Owner::Id(uid.unwrap_or(0)),
-        },
-        group: match (&raw.group, raw.gid) {
-            (Some(_), Some(_)) => return Err(both("group", "gid")),
-            (Some(name), None) => Group::Name(name.clone()),
-            (None, Some(gid)) => Group::Id(gid),
-            (None, None) if raw.owner.is_some() => Group::OfOwner,
-            (None, None) => Group::Id(0),
-        },
-        mode: match &raw.mode {
-            None => Mode::from_octal("0400"),
-            Some(RawMode::Text(text)) => Mode::from_octal(text),
-            Some(RawMode::Number(_)) => Err("the mode is a number, which may not be what it looks like".into()),
-        }
-        .map_err(|why| Error::new(why).help("write it as octal text in quotes, such as mode: \"0400\""))?,
-    })
-}
-
-/// The store and the link to it must be apart: one would take the other's place.
-pub(super) fn overlap(mount_point: &Result<AbsolutePath>, symlink_path: &Result<AbsolutePath>) -> Option<Error> {
-    let (Ok(mount_point), Ok(symlink_path)) = (mount_point, symlink_path) else { return None };
-    mount_point.overlaps(symlink_path).then(|| {
-        Error::new(format!("`symlinkPath` ({symlink_path}) and `secretsMountPoint` ({mount_point}) overlap"))
-            .help("neither may be the other, or lie below it")
-    })
-}
-
-/// A credential is a file in one directory, so its name must not lead elsewhere.
-pub(super) fn bad_credential(name: &str) -> Option<Error> {
-    let bad = Name::new(name).is_err() || name.contains('/');
-    bad.then(|| Error::new(format!("`{name}` is no name of a systemd credential")).help("give the name alone"))
-}
-
-/// In user mode identities may also stand where sops looks for them. Root's are named by the manifest alone.
-pub(super) fn usual_places(user_mode: bool, surroundings: &Surroundings) -> UsualPlaces {
-    if user_mode { surroundings.usual_places.clone() } else { UsualPlaces::default() }
-}
-
-/// The format called `name`.
-pub(super) fn format(name: &str) -> Result<Format> {
-    Format::from_name(name).ok_or_else(|| unknown("format", name, &Format::ALL.map(Format::name)))
-}
-
-/// The output called `name`.
-pub(super) fn output(name: &str) -> Result<Output> {
-    Output::from_name(name).ok_or_else(|| unknown("output", name, &Output::ALL.map(Output::name)))
-}
-
-fn unknown(field: &str, name: &str, known: &[&str]) -> Error {
-    let error = Error::new(format!("the {field} `{name}` is not known"));
-    match nearest(name, known.iter().copied()) {
-        Some(meant) => error.help(format!("did you mean `{meant}`?")),
-        None => error.help(format!("there are {}", known.join(", "))),
+fn owner(name: Option<&str>, uid: Option<u32>) -> Result<Owner> {
+    match (name, uid) {
+        (Some(_), Some(_)) => Err(both("owner", "uid")),
+        (Some(name), None) => Ok(Owner::Name(name.to_owned())),
+        (None, uid) => Ok(Owner::Id(common::id("uid", uid.unwrap_or(0))?)),
     }
 }
 
-fn path(text: &str, manifest: &RawManifest, surroundings: &Surroundings) -> std::result::Result<AbsolutePath, String> {
-    match manifest.user_mode {
-        true => AbsolutePath::in_user_mode(text, surroundings),
-        false => AbsolutePath::new(text, &surroundings.base),
+fn group(name: Option<&str>, gid: Option<u32>, has_owner: bool) -> Result<Group> {
+    match (name, gid) {
+        (Some(_), Some(_)) => Err(both("group", "gid")),
+        (Some(name), None) => Ok(Group::Name(name.to_owned())),
+        (None, Some(gid)) => Ok(Group::Id(common::id("gid", gid)?)),
+        (None, None) if has_owner => Ok(Group::OfOwner),
+        (None, None) => Ok(Group::Id(0)),
     }
-    .map_err(|why| format!("(`{text}`) {why}"))
+}
+
+fn mode(raw: Option<&RawMode>) -> Result<Mode> {
+    match raw {
+        None => Mode::from_octal("0400"),
+        Some(RawMode::Text(text)) => Mode::from_octal(text),
+        Some(RawMode::Other(_)) => Err("the mode is a number, which may not be what it looks like".into()),
+    }
+    .map_err(|why| Error::new(why).help("write it as octal text in quotes, such as mode: \"0400\""))
+}
+
+fn both(a: &str, b: &str) -> Error {
+    Error::new(format!("it sets both `{a}` and `{b}`")).help("keep one of them")
 }

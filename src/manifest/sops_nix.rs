@@ -1,20 +1,18 @@
 //! The form that sops-nix's modules write. It is a program's output, so what is not known is left alone, and null is the
 //! same as absent, as in Go.
 
-use super::name::{Name, collision};
-use super::path::AbsolutePath;
-use super::people;
+use super::common::{self, Draft};
 use super::{
-    Access, Group, KeyRequest, KeySources, Log, Manifest, Mode, Owner, Placeholders, Secret, Storage, Surroundings,
-    Template, TemplateText,
+    Access, Group, Installation, KeyRequest, KeySources, Log, Manifest, Mode, OnError, Owner, Placeholder,
+    Placeholders, Secret, Surroundings, Template, TemplateText,
 };
 use crate::error::{Error, Result};
+use crate::escape::Escape;
 use crate::sops::format::Format;
 use crate::sops::key::KeyPath;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// The manifest as the modules write it.
 #[derive(Deserialize)]
@@ -26,6 +24,9 @@ pub(super) struct RawManifest {
     templates: Vec<RawTemplate>,
     #[serde(default, deserialize_with = "null_is_default")]
     placeholder_by_secret_name: BTreeMap<String, String>,
+    /// Not of sops-nix, but of our own module, as the other fields that say so: placeholders with an escape, by text.
+    #[serde(default, deserialize_with = "null_is_default")]
+    escaped_placeholders: BTreeMap<String, RawEscaped>,
     #[serde(default, deserialize_with = "null_is_default")]
     secrets_mount_point: String,
     #[serde(default, deserialize_with = "null_is_default")]
@@ -40,14 +41,22 @@ pub(super) struct RawManifest {
     age_key_file: PathBuf,
     #[serde(default, deserialize_with = "null_is_default")]
     age_ssh_key_paths: Vec<PathBuf>,
-    /// Not of sops-nix, but of our own module.
+    /// Of our own module.
     age_key_credential: Option<String>,
+    /// Of our own module.
+    on_error: Option<String>,
     #[serde(default, deserialize_with = "null_is_default")]
     use_tmpfs: bool,
     #[serde(default, deserialize_with = "null_is_default")]
     user_mode: bool,
     #[serde(default, deserialize_with = "null_is_default")]
     logging: RawLogging,
+}
+
+#[derive(Deserialize, Default)]
+struct RawEscaped {
+    secret: String,
+    escape: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -79,27 +88,31 @@ struct RawFile {
     restart_units: Vec<String>,
     #[serde(default, deserialize_with = "null_is_default")]
     reload_units: Vec<String>,
+    /// Of our own module.
+    install: Option<String>,
+    /// Of our own module.
+    on_conflict: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawSecret {
     #[serde(flatten)]
-    file: RawFile,
+    shared: RawFile,
     #[serde(default, deserialize_with = "null_is_default")]
     key: String,
     #[serde(default, deserialize_with = "null_is_default")]
     sops_file: PathBuf,
     #[serde(default, deserialize_with = "null_is_default")]
     format: String,
-    /// Not of sops-nix, but of our own module.
+    /// Of our own module.
     output: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct RawTemplate {
     #[serde(flatten)]
-    common: RawFile,
+    shared: RawFile,
     #[serde(default, deserialize_with = "null_is_default")]
     content: String,
     #[serde(default, deserialize_with = "null_is_default")]
@@ -115,34 +128,28 @@ fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
 
 pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::result::Result<Manifest, Vec<Error>> {
     let mut errors = Vec::new();
-    let path = |field: &str, text: &str| {
-        path(text, raw.user_mode, surroundings).map_err(|why| Error::new(format!("`{field}` (`{text}`) {why}")))
-    };
-    let mount_point = path("secretsMountPoint", &raw.secrets_mount_point);
-    let symlink_path = path("symlinkPath", &raw.symlink_path);
+    let path = |field: &str, text: &str| common::path(field, text, raw.user_mode, surroundings);
     let mut collect = |kind: &str, name: &str, result: Result<()>| {
         errors.extend(result.err().map(|error| error.within(format_args!("{kind} `{name}`"))));
     };
     let mut secrets = Vec::new();
     for secret in &raw.secrets {
         let parsed = self::secret(secret, &raw, surroundings).map(|secret| secrets.push(secret));
-        collect("secret", &secret.file.name, parsed);
+        collect("secret", &secret.shared.name, parsed);
     }
     let mut templates = Vec::new();
+    for template in &raw.templates {
+        let parsed = self::template(template, &raw, surroundings).map(|parsed| templates.push(parsed));
+        collect("template", &template.shared.name, parsed);
+    }
     let placeholders = match raw.templates.is_empty() {
-        true => Ok(Placeholders::new()),
+        true => Ok(BTreeMap::new()),
         false => self::placeholders(&raw),
     };
-    match placeholders.map(Arc::new) {
-        Ok(placeholders) => {
-            for template in &raw.templates {
-                let parsed =
-                    self::template(template, &raw, surroundings, &placeholders).map(|parsed| templates.push(parsed));
-                collect("template", &template.common.name, parsed);
-            }
-        }
-        Err(error) => errors.push(error),
-    }
+    let placeholders = placeholders.unwrap_or_else(|error| {
+        errors.push(error);
+        BTreeMap::new()
+    });
     if !raw.gnupg_home.is_empty() {
         for (field, set) in
             [("sshKeyPaths", !raw.ssh_key_paths.is_empty()), ("ageKeyFile", !raw.age_key_file.as_os_str().is_empty())]
@@ -153,66 +160,41 @@ pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::re
             }
         }
     }
-    errors.extend(raw.age_key_credential.as_deref().and_then(people::bad_credential));
-    let names = collision(secrets.iter().map(|secret| &secret.name)).map(|(a, b)| collide("secret", a, b));
-    errors.extend(names);
-    let names = collision(templates.iter().map(|template| &template.name)).map(|(a, b)| collide("template", a, b));
-    errors.extend(names);
-    errors.extend(people::overlap(&mount_point, &symlink_path));
-    let (mount_point, symlink_path) = match (mount_point, symlink_path) {
-        (Ok(mount_point), Ok(symlink_path)) if errors.is_empty() => (mount_point, symlink_path),
-        (mount_point, symlink_path) => {
-            errors.extend(mount_point.err());
-            errors.extend(symlink_path.err());
-            return Err(errors);
-        }
-    };
-    Ok(Manifest {
+    let on_error = common::on_error(raw.on_error.as_deref()).unwrap_or_else(|error| {
+        errors.push(error);
+        OnError::default()
+    });
+    Draft {
         secrets,
         templates,
-        mount_point,
-        symlink_path,
-        storage: match (raw.user_mode, raw.use_tmpfs) {
-            (true, _) => Storage::UserDirectory,
-            (false, true) => Storage::Tmpfs,
-            (false, false) => Storage::Ramfs,
-        },
+        placeholders: Placeholders::Texts(placeholders),
+        mount_point: path("secretsMountPoint", &raw.secrets_mount_point),
+        symlink_path: path("symlinkPath", &raw.symlink_path),
+        storage: common::storage(raw.user_mode, raw.use_tmpfs),
         keep_generations: raw.keep_generations,
-        notices: notices(&raw),
+        on_error,
         log: Log { key_import: raw.logging.key_import, secret_changes: raw.logging.secret_changes },
         key_sources: KeySources {
-            usual_places: people::usual_places(raw.user_mode, surroundings),
+            usual_places: common::usual_places(raw.user_mode, surroundings),
             age_key_files: Some(raw.age_key_file).filter(|path| !path.as_os_str().is_empty()).into_iter().collect(),
             ssh_key_files: raw.age_ssh_key_paths.into_iter().chain(raw.ssh_key_paths).collect(),
             age_key_credential: raw.age_key_credential,
             gnupg_home: Some(PathBuf::from(raw.gnupg_home)).filter(|home| !home.as_os_str().is_empty()),
             environment_file: None,
         },
-    })
-}
-
-/// Two names that cannot both be files of one generation.
-pub(super) fn collide(kind: &str, a: &Name, b: &Name) -> Error {
-    match a == b {
-        true => Error::new(format!("two {kind}s are named `{a}`")).help("give one of them another name"),
-        false => {
-            Error::new(format!("the {kind} `{a}` would be a file, and the {kind} `{b}` needs it to be a directory"))
-                .help("give one of them another name")
-        }
+        errors,
     }
+    .finish()
 }
 
 fn secret(raw: &RawSecret, manifest: &RawManifest, surroundings: &Surroundings) -> Result<Secret> {
-    let name = name(&raw.file.name)?;
-    if name.is_in_rendered() {
-        return Err(Error::new("the name lies in `rendered`, which belongs to templates"));
-    }
+    let name = common::secret_name(&raw.shared.name)?;
     if raw.sops_file.as_os_str().is_empty() {
-        return Err(Error::new("it has no `sopsFile`"));
+        return Err(Error::new("it has no `sopsFile`").help("set `sops.defaultSopsFile`, or `sopsFile` of the secret"));
     }
     let format = match raw.format.as_str() {
         "" => Format::Yaml,
-        name => people::format(name)?,
+        name => common::format(name)?,
     };
     Ok(Secret {
         key: match (format, raw.key.as_str()) {
@@ -223,84 +205,74 @@ fn secret(raw: &RawSecret, manifest: &RawManifest, surroundings: &Surroundings) 
         name,
         sops_file: surroundings.base.join(&raw.sops_file),
         format,
-        output: raw.output.as_deref().map(people::output).transpose()?,
-        access: access(&raw.file)?,
-        path: file_path(&raw.file, manifest, surroundings)?,
+        output: common::output(raw.output.as_deref())?,
+        file: installation(&raw.shared, manifest, surroundings)?,
     })
 }
 
-fn template(
-    raw: &RawTemplate,
-    manifest: &RawManifest,
-    surroundings: &Surroundings,
-    placeholders: &Arc<Placeholders>,
-) -> Result<Template> {
+fn template(raw: &RawTemplate, manifest: &RawManifest, surroundings: &Surroundings) -> Result<Template> {
     Ok(Template {
-        name: name(&raw.common.name)?,
+        name: common::name(&raw.shared.name)?,
         text: match (raw.content.is_empty(), raw.file.as_os_str().is_empty()) {
             (false, _) => TemplateText::Inline(raw.content.clone()),
             (true, false) => TemplateText::File(surroundings.base.join(&raw.file)),
-            (true, true) => return Err(Error::new("it has neither `content` nor `file`")),
+            (true, true) => {
+                return Err(Error::new("it has neither `content` nor `file`").help("set one of them"));
+            }
         },
-        access: access(&raw.common)?,
-        path: file_path(&raw.common, manifest, surroundings)?,
-        placeholders: Arc::clone(placeholders),
+        file: installation(&raw.shared, manifest, surroundings)?,
+    })
+}
+
+fn installation(raw: &RawFile, manifest: &RawManifest, surroundings: &Surroundings) -> Result<Installation> {
+    Ok(Installation {
+        access: Access {
+            owner: match &raw.owner {
+                Some(name) => Owner::Name(name.clone()),
+                None => Owner::Id(common::id("uid", raw.uid)?),
+            },
+            group: match &raw.group {
+                Some(name) => Group::Name(name.clone()),
+                None => Group::Id(common::id("gid", raw.gid)?),
+            },
+            // home-manager's module writes every field; a manifest without a mode is broken, as in sops-nix.
+            mode: Mode::from_octal(&raw.mode)
+                .map_err(|why| Error::new(why).help("give it as octal text, such as \"0400\""))?,
+        },
+        path: common::path("path", &raw.path, manifest.user_mode, surroundings)?,
+        install: common::install(raw.install.as_deref())?,
+        on_conflict: common::on_conflict(raw.on_conflict.as_deref())?,
+        units: common::units(&raw.restart_units, &raw.reload_units)?,
     })
 }
 
 /// Every secret needs its placeholder where there are templates, as in sops-nix. Placeholders of names that are no
 /// secret of this manifest are kept too: one that stands in a template is then told apart from mere text.
-fn placeholders(raw: &RawManifest) -> Result<Placeholders> {
+fn placeholders(raw: &RawManifest) -> Result<BTreeMap<String, Placeholder>> {
     if let Some(secret) =
-        raw.secrets.iter().find(|secret| !raw.placeholder_by_secret_name.contains_key(&secret.file.name))
+        raw.secrets.iter().find(|secret| !raw.placeholder_by_secret_name.contains_key(&secret.shared.name))
     {
-        return Err(Error::new(format!("`placeholderBySecretName` has no placeholder for `{}`", secret.file.name)));
+        return Err(Error::new(format!("`placeholderBySecretName` has no placeholder for `{}`", secret.shared.name))
+            .help("add it, or make the manifest again with the module"));
     }
-    raw.placeholder_by_secret_name
-        .iter()
-        .map(|(name, text)| {
-            let within = |error: Error| error.within(format_args!("placeholder of `{name}`"));
-            let name = self::name(name).map_err(within)?;
-            match text.is_empty() {
-                false => Ok((text.clone(), name)),
-                true => Err(within(Error::new("it is empty"))),
-            }
-        })
-        .collect()
-}
-
-fn name(text: &str) -> Result<Name> {
-    Name::new(text).map_err(|why| Error::new(format!("the name {why}")))
-}
-
-fn file_path(file: &RawFile, manifest: &RawManifest, surroundings: &Surroundings) -> Result<AbsolutePath> {
-    path(&file.path, manifest.user_mode, surroundings)
-        .map_err(|why| Error::new(format!("`path` (`{}`) {why}", file.path)))
-}
-
-fn access(raw: &RawFile) -> Result<Access> {
-    Ok(Access {
-        owner: raw.owner.clone().map_or(Owner::Id(raw.uid), Owner::Name),
-        group: raw.group.clone().map_or(Group::Id(raw.gid), Group::Name),
-        // home-manager's module writes every field; a manifest without a mode is broken, as in sops-nix.
-        mode: Mode::from_octal(&raw.mode).map_err(Error::new)?,
-    })
-}
-
-fn path(text: &str, user_mode: bool, surroundings: &Surroundings) -> std::result::Result<AbsolutePath, String> {
-    match user_mode {
-        true => AbsolutePath::in_user_mode(text, surroundings),
-        false => AbsolutePath::new(text, &surroundings.base),
+    let plain = raw.placeholder_by_secret_name.iter().map(|(name, text)| (text, name, Ok(None)));
+    let escaped = raw.escaped_placeholders.iter().map(|(text, RawEscaped { secret, escape })| {
+        let known = Escape::ALL.map(Escape::name);
+        let unknown = || common::unknown("`escape`", escape, &known);
+        (text, secret, Escape::from_name(escape).ok_or_else(unknown).map(Some))
+    });
+    let mut placeholders: BTreeMap<String, Placeholder> = BTreeMap::new();
+    for (text, name, escape) in plain.chain(escaped) {
+        let within = |error: Error| error.within(format_args!("placeholder of `{name}`"));
+        if text.is_empty() {
+            return Err(within(Error::new("it is empty").help("give each secret a text of its own")));
+        }
+        let placeholder = Placeholder { secret: common::name(name).map_err(within)?, escape: escape.map_err(within)? };
+        if let Some(other) = placeholders.insert(text.clone(), placeholder) {
+            return Err(within(
+                Error::new(format!("it is also that of `{}`", other.secret)).help("give each secret a text of its own"),
+            ));
+        }
     }
-}
-
-fn notices(raw: &RawManifest) -> Vec<String> {
-    let files = raw.secrets.iter().map(|secret| &secret.file).chain(raw.templates.iter().map(|raw| &raw.common));
-    let with_units = files.filter(|file| !file.restart_units.is_empty() || !file.reload_units.is_empty()).count();
-    (with_units > 0)
-        .then(|| {
-            format!("no unit is restarted or reloaded by this version; {with_units} secrets and templates name some")
-        })
-        .into_iter()
-        .collect()
+    Ok(placeholders)
 }

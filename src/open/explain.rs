@@ -3,6 +3,7 @@
 use crate::error::{Error, quoted};
 use crate::identity::{Identities, Identity};
 use crate::plan::{Plan, SopsFile};
+use crate::sops::NotSops;
 use crate::sops::cipher::CipherError;
 use crate::sops::data_key::NoDataKey;
 use crate::sops::decrypt::Refused;
@@ -10,14 +11,14 @@ use crate::sops::format::Format;
 use crate::sops::key::{Finder, KeyPath, Miss, Unprintable};
 use crate::sops::metadata::{BadMetadata, Metadata};
 use crate::sops::store::SyntaxError;
-use crate::sops::{NotSops, VerifiedFile};
+use crate::sops::tree::Map;
 use std::path::Path;
 
 /// Which secrets a file is needed by.
 pub(super) fn needed_by(plan: &Plan<'_>, file: &SopsFile<'_>) -> String {
     const SHOWN: usize = 5;
-    let names = file.secrets.iter().filter_map(|position| plan.secrets.get(*position));
-    let shown: Vec<String> = names.take(SHOWN).map(|secret| format!("`{}`", secret.name)).collect();
+    let targets = file.secrets.iter().filter_map(|position| plan.targets.get(*position));
+    let shown: Vec<String> = targets.take(SHOWN).map(|target| format!("`{}`", target.file)).collect();
     let more = match file.secrets.len() {
         count if count > SHOWN => format!(" and {} more", count - SHOWN),
         _ => String::new(),
@@ -177,11 +178,11 @@ pub(super) fn not_found<'a>(
     miss: &Miss<'a>,
     key: &KeyPath,
     finder: &Finder<'a>,
-    file: &VerifiedFile,
+    documents: &[Map],
     path: &Path,
 ) -> Error {
     let told = Error::new(format!("the key `{key}` is not in {}", path.display())).because_text(miss.why.as_str());
-    let mut later = file.documents().iter().skip(1);
+    let mut later = documents.iter().skip(1);
     match later.any(|document| Finder::new(document).find(key).is_ok()) {
         true => told.help("it stands in a later document of the file; only the first is searched, as in sops"),
         false => told.help(finder.help(key, miss)),

@@ -5,8 +5,8 @@ mod explain;
 
 use crate::error::Error;
 use crate::identity::Identities;
-use crate::manifest::KeyRequest;
-use crate::plan::{Plan, PlannedSecret, SopsFile};
+use crate::manifest::{KeyRequest, Secret};
+use crate::plan::{Failure, Plan, SopsFile, Source};
 use crate::secret::SecretBytes;
 use crate::sops::convert::Output;
 use crate::sops::data_key::{self, Keyring, Unwrapped};
@@ -20,18 +20,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// What the secrets of a plan hold, in the plan's order, and what there is to say about them.
+/// What the sops files of a plan gave.
 pub struct Contents {
-    /// The bytes of each secret.
-    pub secrets: Vec<SecretBytes>,
+    /// The bytes of each secret, by its position in [`Plan::targets`].
+    pub secrets: BTreeMap<usize, SecretBytes>,
+    /// The files and secrets that failed.
+    pub failures: Vec<Failure>,
     /// Things to tell the user that are no errors.
     pub notices: Vec<String>,
-}
-
-/// What one file gave: for each of its secrets the position in the plan and the bytes.
-struct Opened {
-    secrets: Vec<(usize, SecretBytes)>,
-    notices: Vec<String>,
 }
 
 /// What opening needs from outside.
@@ -44,11 +40,8 @@ pub struct Means<'a> {
     pub read: &'a (dyn Fn(&Path) -> io::Result<SecretBytes> + Sync),
 }
 
-/// Opens all files, several at a time.
-///
-/// # Errors
-/// All files and secrets that fail, at once: nothing is installed unless everything opens.
-pub fn open(plan: &Plan<'_>, means: &Means<'_>) -> Result<Contents, Vec<Error>> {
+/// Opens all files, several at a time. One that fails does not keep the others from being opened.
+pub fn open(plan: &Plan<'_>, means: &Means<'_>) -> Contents {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(BTreeMap::new());
     let work = || {
@@ -66,22 +59,13 @@ pub fn open(plan: &Plan<'_>, means: &Means<'_>) -> Result<Contents, Vec<Error>> 
         }
         work();
     });
-    let mut contents = Contents { secrets: vec![SecretBytes::default(); plan.secrets.len()], notices: Vec::new() };
-    let mut errors = Vec::new();
-    for result in results.into_inner().unwrap_or_else(PoisonError::into_inner).into_values() {
-        match result {
-            Ok(Opened { secrets, notices }) => {
-                contents.notices.extend(notices);
-                for (position, bytes) in secrets {
-                    if let Some(place) = contents.secrets.get_mut(position) {
-                        *place = bytes;
-                    }
-                }
-            }
-            Err(failed) => errors.extend(failed),
-        }
+    let mut contents = Contents { secrets: BTreeMap::new(), failures: Vec::new(), notices: Vec::new() };
+    for mut opened in results.into_inner().unwrap_or_else(PoisonError::into_inner).into_values() {
+        contents.secrets.append(&mut opened.secrets);
+        contents.failures.append(&mut opened.failures);
+        contents.notices.append(&mut opened.notices);
     }
-    if errors.is_empty() { Ok(contents) } else { Err(errors) }
+    contents
 }
 
 /// One value of one file, or all of it.
@@ -107,24 +91,34 @@ pub fn one(request: &Request<'_>, means: &Means<'_>) -> Result<SecretBytes, Erro
     }
 }
 
-fn open_file(plan: &Plan<'_>, file: &SopsFile<'_>, means: &Means<'_>) -> Result<Opened, Vec<Error>> {
-    let fail = |error: Error| vec![error.within(file.path.display()).note(explain::needed_by(plan, file))];
-    let verified = verify(file.path, file.format, means).map_err(fail)?;
+fn open_file(plan: &Plan<'_>, file: &SopsFile<'_>, means: &Means<'_>) -> Contents {
+    let mut contents = Contents { secrets: BTreeMap::new(), failures: Vec::new(), notices: Vec::new() };
+    let verified = match verify(file.path, file.format, means) {
+        Ok(verified) => verified,
+        Err(error) => {
+            let error = error.within(file.path.display()).note(explain::needed_by(plan, file));
+            contents.failures.push(Failure { targets: file.secrets.clone(), error });
+            return contents;
+        }
+    };
     let mut taking = Taking::new(file.path, &verified);
-    let (mut secrets, mut errors) = (Vec::new(), Vec::new());
     for position in &file.secrets {
-        let Some(secret) = plan.secrets.get(*position) else { continue };
+        let Some(source @ Source::Secret(secret)) = plan.targets.get(*position).map(|target| target.source) else {
+            continue;
+        };
         match taking.take(secret) {
-            Ok(bytes) => secrets.push((*position, bytes)),
-            Err(error) => errors.push(error.within(format_args!("secret `{}`", secret.name))),
+            Ok(bytes) => {
+                contents.secrets.insert(*position, bytes);
+            }
+            Err(error) => contents.failures.push(Failure { targets: vec![*position], error: error.within(source) }),
         }
     }
-    if errors.is_empty() { Ok(Opened { secrets, notices: taking.notices }) } else { Err(errors) }
+    contents.notices = taking.notices;
+    contents
 }
 
 fn verify(path: &Path, format: Format, means: &Means<'_>) -> Result<VerifiedFile, Error> {
-    let bytes = (means.read)(path)
-        .map_err(|error| Error::new("cannot be read").because(error).help("check the path of the file"))?;
+    let bytes = (means.read)(path).map_err(unreadable)?;
     if format == Format::Age {
         return match means.keyring.decrypt_age(bytes.expose()) {
             Unwrapped::Opened(plain) => Ok(VerifiedFile::of_age(plain)),
@@ -138,6 +132,10 @@ fn verify(path: &Path, format: Format, means: &Means<'_>) -> Result<VerifiedFile
     let key = data_key::recover(encrypted.metadata(), means.keyring)
         .map_err(|error| explain::locked(error, path, encrypted.metadata(), means.identities))?;
     encrypted.open(&key).map_err(|error| explain::refused(error, path))
+}
+
+fn unreadable(error: io::Error) -> Error {
+    Error::new("cannot be read").because(error).help("check the path of the file")
 }
 
 /// The document of a file that has none.
@@ -159,8 +157,8 @@ impl<'a> Taking<'a> {
         Self { path, file, finder, whole: None, notices: Vec::new() }
     }
 
-    fn take(&mut self, secret: &PlannedSecret<'_>) -> Result<SecretBytes, Error> {
-        match secret.key {
+    fn take(&mut self, secret: &Secret) -> Result<SecretBytes, Error> {
+        match &secret.key {
             KeyRequest::Whole => self.whole(secret.output),
             KeyRequest::KeyOrWhole(key) if self.finder.find(key).is_err() => {
                 // sops-nix's modules write the secret's name as key where the user gave none.
@@ -184,7 +182,7 @@ impl<'a> Taking<'a> {
                 .file
                 .extract(Part::Value(node), output)
                 .map_err(|why| explain::unprintable(Some(key), why, self.path)),
-            Err(miss) => Err(explain::not_found(&miss, key, &self.finder, self.file, self.path)),
+            Err(miss) => Err(explain::not_found(&miss, key, &self.finder, self.file.documents(), self.path)),
         }
     }
 
@@ -197,6 +195,44 @@ impl<'a> Taking<'a> {
             (Some(bytes), None) => Ok(bytes.clone()),
             (None, None) => Ok(self.whole.insert(print()?).clone()),
             (_, Some(_)) => print(),
+        }
+    }
+}
+
+/// A sops file that is looked at without a key: its values are encrypted, its keys are not.
+pub struct EncryptedCheck {
+    file: Option<EncryptedFile>,
+}
+
+/// Reads a sops file without decrypting it.
+///
+/// # Errors
+/// The same as when it is opened, as far as they can be told without a key.
+pub fn check(
+    path: &Path,
+    format: Format,
+    read: &dyn Fn(&Path) -> io::Result<SecretBytes>,
+) -> Result<EncryptedCheck, Error> {
+    let bytes = read(path).map_err(unreadable)?;
+    if format == Format::Age {
+        return Ok(EncryptedCheck { file: None });
+    }
+    let file = EncryptedFile::read(bytes.expose(), format);
+    file.map(|file| EncryptedCheck { file: Some(file) })
+        .map_err(|error| explain::not_sops(error, path, format, bytes.expose()))
+}
+
+impl EncryptedCheck {
+    /// Makes sure that a key leads to a value.
+    ///
+    /// # Errors
+    /// How far it leads, and what it may have meant.
+    pub fn find(&self, key: &KeyPath, path: &Path) -> Result<(), Error> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let finder = Finder::new(file.documents().first().unwrap_or(&EMPTY));
+        match finder.find(key) {
+            Ok(_) => Ok(()),
+            Err(miss) => Err(explain::not_found(&miss, key, &finder, file.documents(), path)),
         }
     }
 }

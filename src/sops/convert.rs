@@ -3,6 +3,7 @@
 use super::key::{Unprintable, printed};
 use super::store::{ini, json, yaml};
 use super::tree::{Entry, Map, MapItem, Node, Scalar};
+use crate::escape::Escape;
 use crate::secret::SecretBytes;
 
 /// The form that a secret is installed in.
@@ -66,8 +67,7 @@ pub fn convert(node: &Node, output: Output) -> Result<SecretBytes, Unprintable> 
     }
 }
 
-/// Variables for systemd. It takes names of letters, digits and `_`, and removes quotes and backslashes as a shell does
-/// (`EnvironmentFile=` in systemd.exec). A value of plain characters is left bare, for programs that do not unquote.
+/// Variables for systemd, which takes names of letters, digits and `_` (`EnvironmentFile=` in systemd.exec).
 fn dotenv(map: &Map) -> Result<SecretBytes, Unprintable> {
     let mut lines = SecretBytes::default();
     for entry in map.entries() {
@@ -80,30 +80,11 @@ fn dotenv(map: &Map) -> Result<SecretBytes, Unprintable> {
             return Err(refused(key, "is a map or a list, which `dotenv` cannot hold"));
         };
         let value = text(scalar, key)?;
-        let Some(value_text) = value.expose_text() else {
-            return Err(refused(key, "is not UTF-8, which systemd refuses in a variable"));
-        };
-        if value_text.contains('\0') {
-            return Err(refused(key, "holds a NUL byte, which no variable can hold"));
-        }
         lines.push_text(key);
         lines.push_text("=");
-        if value_text.chars().all(|c| c.is_ascii_alphanumeric() || "_-./:@%+,=".contains(c)) {
-            lines.push_text(value_text);
-        } else {
-            lines.push_text("\"");
-            let mut rest = value_text;
-            while let Some(special) = rest.find(['"', '\\', '`', '$']) {
-                let (plain, from_special) = rest.split_at(special);
-                let (character, behind) = from_special.split_at(1);
-                lines.push_text(plain);
-                lines.push_text("\\");
-                lines.push_text(character);
-                rest = behind;
-            }
-            lines.push_text(rest);
-            lines.push_text("\"");
-        }
+        Escape::SystemdEnv
+            .write(value.expose(), false, &mut lines)
+            .map_err(|why| refused(key, &format!("{why}, which systemd takes in no variable")))?;
         lines.push_text("\n");
     }
     Ok(lines)
@@ -205,8 +186,8 @@ mod tests {
         assert_eq!(why("A-B: 1\n"), "`A-B` is no name of a variable: letters, digits and `_` make one");
         assert_eq!(why("1A: 1\n"), "`1A` is no name of a variable: letters, digits and `_` make one");
         assert_eq!(why("A: null\n"), "`A` is null, and has no text");
-        assert_eq!(why("A: \"x\\0y\"\n"), "`A` holds a NUL byte, which no variable can hold");
-        assert_eq!(why("A: !!binary /w==\n"), "`A` is not UTF-8, which systemd refuses in a variable");
+        assert_eq!(why("A: \"x\\0y\"\n"), "`A` holds a NUL byte, which systemd takes in no variable");
+        assert_eq!(why("A: !!binary /w==\n"), "`A` is not UTF-8, which systemd takes in no variable");
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Image {
         let Some(etc) = root.find(Path::new("/etc"))? else { return Ok(None) };
         let read = |name: &str| {
             etc.dir
-                .read_small(OsStr::new(name))
+                .read_text(OsStr::new(name))
                 .map_err(|error| Error::new(format!("cannot read /etc/{name} below the root")).because(error))
         };
         Ok(match (read("passwd")?, read("group")?) {

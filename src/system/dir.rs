@@ -8,7 +8,7 @@ use nix::sys::stat::{self, FileStat, Mode, SFlag};
 use nix::unistd::{self, Gid, Uid, UnlinkatFlags};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -17,6 +17,7 @@ use std::path::PathBuf;
 pub struct Dir(OwnedFd);
 
 /// What stands under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// Nothing.
     Nothing,
@@ -26,6 +27,17 @@ pub enum Standing {
     Directory,
     /// A regular file, or anything else that is no directory.
     File,
+}
+
+impl Standing {
+    /// What a file is.
+    pub fn of(stat: &FileStat) -> Self {
+        match () {
+            () if is(stat, SFlag::S_IFLNK) => Self::Link,
+            () if is(stat, SFlag::S_IFDIR) => Self::Directory,
+            () => Self::File,
+        }
+    }
 }
 
 impl Dir {
@@ -64,19 +76,28 @@ impl Dir {
 
     /// What stands under `name`.
     pub fn look(&self, name: &OsStr) -> io::Result<Standing> {
+        Ok(self.stat_of(name)?.map_or(Standing::Nothing, |stat| Standing::of(&stat)))
+    }
+
+    /// Owner, kind and size of what stands under `name`, links not followed; `None` where nothing does.
+    pub fn stat_of(&self, name: &OsStr) -> io::Result<Option<FileStat>> {
         match stat::fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Ok(found) if is(&found, SFlag::S_IFLNK) => Ok(Standing::Link),
-            Ok(found) if is(&found, SFlag::S_IFDIR) => Ok(Standing::Directory),
-            Ok(_) => Ok(Standing::File),
-            Err(nix::errno::Errno::ENOENT) => Ok(Standing::Nothing),
+            Ok(found) => Ok(Some(found)),
+            Err(nix::errno::Errno::ENOENT) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// The owner of what stands under `name`, links not followed.
-    pub fn owner(&self, name: &OsStr) -> io::Result<Ids> {
-        let found = stat::fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        Ok(Ids { uid: found.st_uid, gid: found.st_gid })
+    /// Whether the file `name`, of which `stat` is known, holds `bytes`; `None` where this process may not read it.
+    pub fn holds(&self, name: &OsStr, stat: &FileStat, bytes: &SecretBytes) -> io::Result<Option<bool>> {
+        if !is(stat, SFlag::S_IFREG) || u64::try_from(stat.st_size) != Ok(bytes.len() as u64) {
+            return Ok(Some(false));
+        }
+        match self.read_file(name) {
+            Ok(held) => Ok(Some(held.expose() == bytes.expose())),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Where the link `name` leads.
@@ -102,28 +123,33 @@ impl Dir {
         let flags = OFlag::O_CREAT | OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let file = File::from(fcntl::openat(&self.0, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
         let found = stat::fstat(&file)?;
-        if !is(&found, SFlag::S_IFREG) || found.st_uid != users::get_effective_uid() {
+        if !is(&found, SFlag::S_IFREG) || found.st_nlink != 1 || found.st_uid != users::get_effective_uid() {
             return Err(io::Error::other(format!("`{}` is not ours", name.display())));
         }
         stat::fchmod(&file, Mode::S_IRUSR | Mode::S_IWUSR)?;
         Ok(file)
     }
 
-    /// Reads the small file `name`; `None` where there is none.
-    pub fn read_small(&self, name: &OsStr) -> io::Result<Option<String>> {
-        const LARGEST: u64 = 1 << 20;
+    /// Reads the regular file `name`.
+    pub fn read_file(&self, name: &OsStr) -> io::Result<SecretBytes> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let file = match fcntl::openat(&self.0, name, flags, Mode::empty()) {
-            Ok(fd) => File::from(fd),
-            Err(nix::errno::Errno::ENOENT) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        if !is(&stat::fstat(&file)?, SFlag::S_IFREG) {
+        let file = File::from(fcntl::openat(&self.0, name, flags, Mode::empty())?);
+        let found = stat::fstat(&file)?;
+        if !is(&found, SFlag::S_IFREG) {
             return Err(io::Error::other(format!("`{}` is no regular file", name.display())));
         }
-        let mut text = String::new();
-        file.take(LARGEST).read_to_string(&mut text)?;
-        Ok(Some(text))
+        super::read::read_whole(file, u64::try_from(found.st_size).unwrap_or(0))
+    }
+
+    /// Reads the text file `name`; `None` where there is none.
+    pub fn read_text(&self, name: &OsStr) -> io::Result<Option<String>> {
+        let bytes = match self.read_file(name) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let text = bytes.expose_text().map(str::to_owned);
+        text.map(Some).ok_or_else(|| io::Error::other(format!("`{}` is not UTF-8", name.display())))
     }
 
     /// Gives this directory its owner and its mode.
@@ -165,6 +191,16 @@ impl Dir {
     /// Moves `name` to `new_name` in `to`, in place of what stands there.
     pub fn rename(&self, name: &OsStr, to: &Dir, new_name: &OsStr) -> io::Result<()> {
         Ok(fcntl::renameat(&self.0, name, &to.0, new_name)?)
+    }
+
+    /// Gives the file or link `name` a second name in `to`. A name that is taken is an error.
+    pub fn hard_link(&self, name: &OsStr, to: &Dir, new_name: &OsStr) -> io::Result<()> {
+        Ok(unistd::linkat(&self.0, name, &to.0, new_name, AtFlags::empty())?)
+    }
+
+    /// Writes what is in memory of this file system to its disk.
+    pub fn sync(&self) -> io::Result<()> {
+        Ok(unistd::syncfs(&self.0)?)
     }
 
     /// Swaps `name` with `other_name` in `other`.
@@ -216,11 +252,6 @@ impl Dir {
     /// A path that leads to this directory whatever happens to its names. It is valid while `self` is.
     pub fn proc_path(&self) -> PathBuf {
         format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
-    }
-
-    /// Gives the descriptor away.
-    pub fn into_fd(self) -> OwnedFd {
-        self.0
     }
 
     /// The descriptor.

@@ -1,58 +1,123 @@
-//! Puts links in place, with no moment at which nothing stands there, and loses nothing that stood there.
+//! Puts links and files in place, with no moment at which nothing stands there, and loses nothing that stood there.
 
 use super::dir::{Dir, Standing};
 use crate::error::{Error, Result};
+use crate::manifest::OnConflict;
 use crate::plan::Ids;
+use crate::secret::SecretBytes;
+use nix::errno::Errno;
 use sha2::{Digest, Sha256};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// What is done with a directory that stands where a link is to stand.
-#[derive(Clone, Copy, PartialEq)]
-pub enum OnDirectory {
-    /// It is an error.
-    Refuse,
-    /// It is moved aside.
-    MoveAside,
+/// What is put in a place.
+pub enum New<'a> {
+    /// A link to this place.
+    Link(&'a Path),
+    /// A file that holds these bytes, with this mode.
+    Copy(&'a SecretBytes, u32),
 }
 
-/// Makes `name` in `dir` a link to `target` that belongs to `ids`. What else stood there is moved aside; `moved` is told
-/// its new name.
+impl New<'_> {
+    fn is_right(&self, dir: &Dir, name: &OsStr, ids: Option<Ids>) -> io::Result<bool> {
+        let Some(stat) = dir.stat_of(name)? else { return Ok(false) };
+        if ids.is_some_and(|ids| (ids.uid, ids.gid) != (stat.st_uid, stat.st_gid)) {
+            return Ok(false);
+        }
+        Ok(match (self, Standing::of(&stat)) {
+            (Self::Link(target), Standing::Link) => dir.read_link(name)? == *target,
+            (Self::Copy(bytes, mode), Standing::File) => {
+                stat.st_mode & 0o7777 == *mode && dir.holds(name, &stat, bytes)? == Some(true)
+            }
+            _ => false,
+        })
+    }
+
+    fn make(&self, dir: &Dir, name: &OsStr, ids: Option<Ids>) -> io::Result<()> {
+        match self {
+            Self::Link(target) => dir.make_link(name, target.as_os_str(), ids),
+            Self::Copy(bytes, mode) => dir.write_file(name, bytes, ids, *mode),
+        }
+    }
+}
+
+/// What is done with what stands in the place already.
+pub struct Conflict<'a> {
+    /// Tells a link or a file that is ours, and so can go.
+    pub is_ours: &'a dyn Fn(&Dir, &OsStr) -> io::Result<bool>,
+    /// What is done with a link or a file that is not.
+    pub on_file: OnConflict,
+    /// Whether a directory is moved aside. Otherwise it is an error.
+    pub moves_directories: bool,
+}
+
+/// Puts something at `name` in `dir`, which then belongs to `ids`. `moved` is told the new name of what was moved aside.
 ///
-/// The link is made under another name and then moved into place. That name is the same in every run, so what a run
-/// leaves behind that was cut off, the next one puts right.
+/// It is made under another name and then moved into place. That name is the same in every run, so what a run leaves
+/// behind that was cut off, the next one removes.
 pub fn place(
     dir: &Dir,
     name: &OsStr,
-    target: &Path,
+    new: &New<'_>,
     ids: Option<Ids>,
-    on_directory: OnDirectory,
+    conflict: &Conflict<'_>,
     moved: &mut dyn FnMut(&OsStr),
 ) -> Result<()> {
-    let describe = |error: io::Error| Error::new(format!("cannot make the link `{}`", name.display())).because(error);
-    let new = working_name(name);
-    clear(dir, &new, name, moved).map_err(describe)?;
+    let describe = |error: io::Error| {
+        Error::new(format!("cannot make `{}`", name.display()))
+            .because(error)
+            .help("check who may write there, then run it again")
+    };
+    let working = working_name(name);
+    clear(dir, &working, name, moved).map_err(describe)?;
     let standing = dir.look(name).map_err(describe)?;
-    match standing {
-        Standing::Link if is_right(dir, name, target, ids) => return Ok(()),
-        Standing::Directory if on_directory == OnDirectory::Refuse => {
-            return Err(Error::new(format!("a directory stands where the link `{}` is to stand", name.display()))
-                .help("move it away, or choose another path"));
-        }
-        _ => {}
+    let is_file = matches!(standing, Standing::Link | Standing::File);
+    if is_file && new.is_right(dir, name, ids).map_err(describe)? {
+        return Ok(());
     }
-    let swapped = dir.make_link(&new, target.as_os_str(), ids).and_then(|()| match standing {
-        Standing::Nothing | Standing::Link => dir.rename(&new, dir, name),
-        Standing::File | Standing::Directory => dir.exchange(&new, dir, name),
+    let is_theirs = is_file && !(conflict.is_ours)(dir, name).map_err(describe)?;
+    if matches!(standing, Standing::Directory) && !conflict.moves_directories {
+        return Err(Error::new(format!("a directory stands where `{}` is to stand", name.display()))
+            .help("move it away, or choose another path"));
+    }
+    if is_theirs && conflict.on_file == OnConflict::Fail {
+        return Err(Error::new(format!("something that is not ours stands where `{}` is to stand", name.display()))
+            .help("move it away, or set `onConflict` to `backup` or `replace`"));
+    }
+    let put = new.make(dir, &working, ids).and_then(|()| match standing {
+        Standing::Directory => dir.exchange(&working, dir, name).and_then(|()| clear(dir, &working, name, moved)),
+        _ if is_theirs && conflict.on_file == OnConflict::Backup => {
+            moved(&back_up(dir, name)?);
+            dir.rename(&working, dir, name)
+        }
+        _ => dir.rename(&working, dir, name),
     });
-    // What was swapped out goes to its backup name; a link that could not be put in place is removed.
-    let cleared = clear(dir, &new, name, moved);
-    swapped.and(cleared).map_err(describe)
+    if put.is_err() {
+        // The error that is told is the one that counts; what is left, the next run removes.
+        let _ = clear(dir, &working, name, moved);
+    }
+    put.map_err(describe)
 }
 
-/// The name under which a link is made before it is moved. It has the same length for every name, since a name may be
+/// Removes what stands at `name`, if it is ours. Gives whether it was.
+pub fn remove(dir: &Dir, name: &OsStr, is_ours: &dyn Fn(&Dir, &OsStr) -> io::Result<bool>) -> io::Result<bool> {
+    let working = working_name(name);
+    clear(dir, &working, name, &mut |_| {})?;
+    if !is_ours(dir, name)? {
+        return Ok(false);
+    }
+    // The directory may be a user's, who puts something else there in the meantime: what is removed is what was looked at.
+    dir.rename_to_free(name, &working)?;
+    if !is_ours(dir, &working)? {
+        dir.rename_to_free(&working, name)?;
+        return Ok(false);
+    }
+    dir.remove_file(&working).map(|()| true)
+}
+
+/// The name under which something is made before it is moved. It has the same length for every name, since a name may be
 /// as long as names can be.
 fn working_name(name: &OsStr) -> OsString {
     let hash = Sha256::digest(name.as_bytes());
@@ -60,26 +125,34 @@ fn working_name(name: &OsStr) -> OsString {
     format!(".sops-install.{start}").into()
 }
 
-fn is_right(dir: &Dir, name: &OsStr, target: &Path, ids: Option<Ids>) -> bool {
-    let same_target = dir.read_link(name).is_ok_and(|leads_to| leads_to == target);
-    same_target && ids.is_none_or(|ids| dir.owner(name).is_ok_and(|owner| owner == ids))
-}
-
-/// Takes away what stands under the working name: a link is one that was never put in place; anything else was swapped
-/// out, is somebody's, and gets a backup name.
+/// Takes away what stands under the working name: a link or a file is one that was never put in place; a directory was
+/// swapped out, is somebody's, and gets a backup name.
 fn clear(dir: &Dir, working: &OsStr, name: &OsStr, moved: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
     match dir.look(working)? {
         Standing::Nothing => Ok(()),
-        Standing::Link => dir.remove_file(working),
-        Standing::File | Standing::Directory => back_up(dir, working, name).map(|backup| moved(&backup)),
+        Standing::Link | Standing::File => dir.remove_file(working),
+        Standing::Directory => with_backup_name(name, |backup| dir.rename_to_free(working, backup)).map(|b| moved(&b)),
     }
 }
 
-fn back_up(dir: &Dir, working: &OsStr, name: &OsStr) -> io::Result<OsString> {
+/// Gives what stands at `name` a second name, under which it stays.
+fn back_up(dir: &Dir, name: &OsStr) -> io::Result<OsString> {
+    with_backup_name(name, |backup| match dir.hard_link(name, dir, backup) {
+        // A file system without hard links: nothing is lost, but for a moment nothing stands there.
+        Err(error)
+            if [Errno::EPERM, Errno::EOPNOTSUPP].contains(&Errno::from_raw(error.raw_os_error().unwrap_or(0))) =>
+        {
+            dir.rename_to_free(name, backup)
+        }
+        result => result,
+    })
+}
+
+fn with_backup_name(name: &OsStr, work: impl Fn(&OsStr) -> io::Result<()>) -> io::Result<OsString> {
     for number in 1..1000 {
         let suffix = if number == 1 { ".backup".to_owned() } else { format!(".backup{number}") };
         let backup = OsString::from_iter([name, OsStr::new(&suffix)]);
-        match dir.rename_to_free(working, &backup) {
+        match work(&backup) {
             Ok(()) => return Ok(backup),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),

@@ -4,7 +4,8 @@
 //! however that ends; the file stays.
 
 use super::dir::Dir;
-use std::ffi::{OsStr, OsString};
+use crate::generation::lock_name;
+use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
 use std::io;
 
@@ -17,7 +18,7 @@ pub struct Lock {
 /// Takes the lock for the directory `name` in `above`, and waits for it where another run holds it; `waiting` is called
 /// first in that case.
 pub fn lock(above: &Dir, name: &OsStr, waiting: &mut dyn FnMut()) -> io::Result<Lock> {
-    let file = above.open_lock_file(&OsString::from_iter([OsStr::new("."), name, OsStr::new(".lock")]))?;
+    let file = above.open_lock_file(&lock_name(name))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {

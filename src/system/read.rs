@@ -25,7 +25,12 @@ pub fn read(path: &Path) -> io::Result<SecretBytes> {
         return Err(io::Error::other("it is no regular file"));
     }
     let file = if is_callers { File::open(path)? } else { file };
-    let capacity = usize::try_from(metadata.len().min(LARGEST)).map_err(io::Error::other)?;
+    read_whole(file, metadata.len())
+}
+
+/// Reads an open file, which is expected to have this size.
+pub(super) fn read_whole(file: File, size: u64) -> io::Result<SecretBytes> {
+    let capacity = usize::try_from(size.min(LARGEST)).map_err(io::Error::other)?;
     let mut bytes = SecretBytes::with_capacity(capacity + 1);
     let mut chunk = zeroize::Zeroizing::new([0u8; 64 * 1024]);
     let mut reader = file.take(LARGEST + 1);

@@ -1,14 +1,12 @@
 //! Writes a generation where no one can look into it until it is complete.
 
 use super::dir::Dir;
+use crate::generation::STAGING;
 use crate::plan::{FileAccess, Ids};
 use crate::secret::SecretBytes;
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
-
-/// The directory that a generation is written in before it gets its number.
-const STAGING: &str = ".staging";
 
 /// The mode of a generation and of the directories in it, as sops-nix has it: all may pass, the group may list.
 const DIRECTORY_MODE: u32 = 0o751;
@@ -34,6 +32,12 @@ impl<'a> Stage<'a> {
     pub fn file(&mut self, name: &str, bytes: &SecretBytes, access: FileAccess) -> io::Result<()> {
         let file = self.parent_of(name)?;
         self.parent().write_file(OsStr::new(file), bytes, access.ids, access.mode.bits())
+    }
+
+    /// Puts a file of another generation at `name` too. It is the same file, with the owner and the mode that it has.
+    pub fn keep(&mut self, name: &str, from: &Dir, from_name: &str) -> io::Result<()> {
+        let file = self.parent_of(name)?;
+        from.hard_link(OsStr::new(from_name), self.parent(), OsStr::new(file))
     }
 
     /// Makes one link at `name`.

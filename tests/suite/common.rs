@@ -99,7 +99,7 @@ impl Sandbox {
     /// The program, with an environment that holds nothing but what the test adds.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sops-install"));
-        command.env_clear().current_dir(self.directory.path());
+        command.env_clear().env("STATE_DIRECTORY", self.path("state")).current_dir(self.directory.path());
         command
     }
 

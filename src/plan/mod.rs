@@ -1,29 +1,33 @@
 //! The plan: a manifest as this host will carry it out. Pure: accounts are asked through a trait.
 
+mod places;
+
 use crate::error::{Error, Result, nearest};
-use crate::manifest::name::{Name, RENDERED};
+use crate::manifest::name::RENDERED;
 use crate::manifest::path::AbsolutePath;
-use crate::manifest::{Access, Group, KeyRequest, Manifest, Mode, Owner, Storage, TemplateText};
-use crate::sops::convert::Output;
+use crate::manifest::{
+    Access, Group, Installation, Manifest, Mode, OnConflict, Owner, Secret, Storage, Template, Units,
+};
 use crate::sops::format::Format;
+use places::Places;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What is to be done. Nothing in it can be wrong in itself; what can still fail is the host and the sops files.
+/// What is to be done. What can still fail is the host, the sops files, and the targets that failed already.
 pub struct Plan<'a> {
     /// The sops files, each once, with the secrets that come from it.
     pub files: Vec<SopsFile<'a>>,
-    /// The secrets.
-    pub secrets: Vec<PlannedSecret<'a>>,
-    /// The templates.
-    pub templates: Vec<PlannedTemplate<'a>>,
-    /// Links outside of the generation.
-    pub links: Vec<Link>,
+    /// The files of the generation: the secrets in the manifest's order, then the templates.
+    pub targets: Vec<Target<'a>>,
     /// Links that lie in the generation itself.
     pub inner_links: Vec<InnerLink>,
     /// Who owns the mount point and the directories in it; `None` leaves them to the user who runs the program.
     pub directories: Option<Ids>,
+    /// Targets whose owner is not known.
+    pub failures: Vec<Failure>,
 }
 
 /// One sops file.
@@ -32,30 +36,61 @@ pub struct SopsFile<'a> {
     pub path: &'a Path,
     /// How it is read.
     pub format: Format,
-    /// The secrets that come from it, as positions in [`Plan::secrets`].
+    /// The secrets that come from it, as positions in [`Plan::targets`].
     pub secrets: Vec<usize>,
 }
 
-/// One secret.
-pub struct PlannedSecret<'a> {
-    /// Its name: where it lies in the generation.
-    pub name: &'a Name,
-    /// What of its sops file it is.
-    pub key: &'a KeyRequest,
-    /// The form it is installed in; `None` is the file's own.
-    pub output: Option<Output>,
-    /// Who may read it.
-    pub access: FileAccess,
+/// One file of the generation.
+pub struct Target<'a> {
+    /// Where what it holds comes from.
+    pub source: Source<'a>,
+    /// Where it lies in the generation.
+    pub file: String,
+    /// Who may read it; `None` where that failed.
+    pub access: Option<FileAccess>,
+    /// What stands for it outside of the generation.
+    pub outside: Option<Outside>,
 }
 
-/// One template.
-pub struct PlannedTemplate<'a> {
-    /// Its name; it lies in `rendered/` of the generation.
-    pub name: &'a Name,
-    /// Where its text comes from.
-    pub text: &'a TemplateText,
-    /// Who may read it.
-    pub access: FileAccess,
+/// Where the content of a target comes from. Its text form is what people call it.
+#[derive(Clone, Copy)]
+pub enum Source<'a> {
+    /// A sops file.
+    Secret(&'a Secret),
+    /// Text and secrets.
+    Template(&'a Template),
+}
+
+impl<'a> Source<'a> {
+    fn installation(self) -> &'a Installation {
+        match self {
+            Self::Secret(secret) => &secret.file,
+            Self::Template(template) => &template.file,
+        }
+    }
+
+    /// The units that want to be told of a change.
+    pub fn units(self) -> &'a Units {
+        &self.installation().units
+    }
+}
+
+impl fmt::Display for Source<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret(secret) => write!(f, "secret `{}`", secret.name),
+            Self::Template(template) => write!(f, "template `{}`", template.name),
+        }
+    }
+}
+
+/// What failed, and whom it concerns.
+#[derive(Debug)]
+pub struct Failure {
+    /// Positions in [`Plan::targets`].
+    pub targets: Vec<usize>,
+    /// The reason.
+    pub error: Error,
 }
 
 /// Owner, group and mode of a file.
@@ -68,7 +103,7 @@ pub struct FileAccess {
 }
 
 /// A user and a group by number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ids {
     /// The user.
     pub uid: u32,
@@ -76,28 +111,41 @@ pub struct Ids {
     pub gid: u32,
 }
 
-/// A link outside of the generation.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Link {
+/// What stands for a secret or a template outside of the generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outside {
     /// Where it stands.
     pub path: AbsolutePath,
-    /// Where it leads: a file behind the link to the live generation.
-    pub target: AbsolutePath,
+    /// What stands there.
+    pub form: Form,
     /// Its owner; `None` leaves it to the user who runs the program.
     pub ids: Option<Ids>,
-    /// The secret or template it is for, for errors.
-    pub subject: String,
+    /// What is done with a file that stands there and is not ours.
+    pub on_conflict: OnConflict,
+}
+
+/// What stands outside of the generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Form {
+    /// A link to this file behind the link to the live generation.
+    Link(AbsolutePath),
+    /// A file with this mode, which holds the same.
+    Copy(Mode),
 }
 
 /// A link in the generation, for a `path` that lies behind the link to the live generation.
 #[derive(Debug, PartialEq, Eq)]
 pub struct InnerLink {
     /// Where it stands in the generation.
-    pub name: Name,
+    pub name: String,
     /// Where it leads.
     pub target: AbsolutePath,
     /// Its owner; `None` leaves it to the user who runs the program.
     pub ids: Option<Ids>,
+    /// The position in [`Plan::targets`] of what it leads to.
+    pub of: usize,
 }
 
 /// The accounts of a host. An error is one of the look-up itself; an account that does not exist is `None`.
@@ -120,54 +168,56 @@ pub enum Owners<'a> {
     Caller,
 }
 
-/// Makes the plan. All errors are reported at once.
+/// Makes the plan.
+///
+/// # Errors
+/// All that is wrong in the manifest as a whole: places that two want, files read in two ways. What concerns one target
+/// alone is in [`Plan::failures`].
 pub fn plan<'a>(manifest: &'a Manifest, owners: &Owners<'_>) -> std::result::Result<Plan<'a>, Vec<Error>> {
     let mut errors = Vec::new();
     let mut plan = Plan {
         files: Vec::new(),
-        secrets: Vec::new(),
-        templates: Vec::new(),
-        links: Vec::new(),
+        targets: Vec::new(),
         inner_links: Vec::new(),
         directories: None,
+        failures: Vec::new(),
     };
     let mut known_files: BTreeMap<PathBuf, usize> = BTreeMap::new();
-    let mut places = Places { manifest, taken: BTreeMap::new() };
-    for secret in &manifest.secrets {
-        let subject = format!("secret `{}`", secret.name);
-        let mut fail = |error: Error| errors.push(error.within(&subject));
-        let access = match access(&secret.access, owners) {
-            Ok(access) => access,
+    let mut places = Places::new(manifest);
+    let secrets = manifest.secrets.iter().map(|secret| (Source::Secret(secret), secret.name.to_string()));
+    let templates =
+        manifest.templates.iter().map(|template| (Source::Template(template), format!("{RENDERED}/{}", template.name)));
+    for (position, (source, file)) in secrets.chain(templates).enumerate() {
+        let installation = source.installation();
+        let access = access(&installation.access, owners)
+            .map_err(|error| plan.failures.push(Failure { targets: vec![position], error: error.within(source) }))
+            .ok();
+        let ids = access.and_then(|access| access.ids);
+        let outside = match places.add(position, source, &file, installation, ids) {
+            Ok(outside) => outside,
             Err(error) => {
-                fail(error);
-                continue;
+                errors.push(error.within(source));
+                None
             }
         };
-        if let Err(error) = places.add(&mut plan, &subject, secret.name.as_str(), &secret.path, access.ids) {
-            fail(error);
-        }
-        let number = *known_files.entry(secret.sops_file.components().collect()).or_insert(plan.files.len());
-        let position = plan.secrets.len();
-        match plan.files.get_mut(number) {
-            Some(file) if file.format != secret.format => fail(mixed_formats(file, secret.format, &plan.secrets)),
-            Some(file) => file.secrets.push(position),
-            None => {
-                plan.files.push(SopsFile { path: &secret.sops_file, format: secret.format, secrets: vec![position] })
+        if let (Source::Secret(secret), Some(_)) = (source, access) {
+            let number = *known_files.entry(secret.sops_file.components().collect()).or_insert(plan.files.len());
+            match plan.files.get_mut(number) {
+                Some(file) if file.format != secret.format => {
+                    errors.push(mixed_formats(file, secret.format, &plan.targets).within(source));
+                }
+                Some(file) => file.secrets.push(position),
+                None => {
+                    let secrets = vec![position];
+                    plan.files.push(SopsFile { path: &secret.sops_file, format: secret.format, secrets });
+                }
             }
         }
-        plan.secrets.push(PlannedSecret { name: &secret.name, key: &secret.key, output: secret.output, access });
+        plan.targets.push(Target { source, file, access, outside });
     }
-    for template in &manifest.templates {
-        let subject = format!("template `{}`", template.name);
-        let planned = access(&template.access, owners).and_then(|access| {
-            let file = format!("{RENDERED}/{}", template.name);
-            places.add(&mut plan, &subject, &file, &template.path, access.ids)?;
-            Ok(PlannedTemplate { name: &template.name, text: &template.text, access })
-        });
-        match planned {
-            Ok(template) => plan.templates.push(template),
-            Err(error) => errors.push(error.within(&subject)),
-        }
+    match places.finish(&plan.targets) {
+        Ok(inner_links) => plan.inner_links = inner_links,
+        Err(collisions) => errors.extend(collisions),
     }
     match directories(manifest.storage, owners) {
         Ok(ids) => plan.directories = ids,
@@ -176,58 +226,16 @@ pub fn plan<'a>(manifest: &'a Manifest, owners: &Owners<'_>) -> std::result::Res
     if errors.is_empty() { Ok(plan) } else { Err(errors) }
 }
 
-fn mixed_formats(file: &SopsFile<'_>, format: Format, secrets: &[PlannedSecret<'_>]) -> Error {
-    let first = file.secrets.first().and_then(|position| secrets.get(*position));
-    let first = first.map_or_else(String::new, |secret| secret.name.to_string());
+fn mixed_formats(file: &SopsFile<'_>, format: Format, targets: &[Target<'_>]) -> Error {
+    let first = file.secrets.first().and_then(|position| targets.get(*position));
+    let first = first.map_or_else(String::new, |target| target.source.to_string());
     Error::new(format!(
-        "it reads {} as {}, but the secret `{first}` reads it as {}",
+        "it reads {} as {}, but the {first} reads it as {}",
         file.path.display(),
         format.name(),
         file.format.name()
     ))
     .help("give both the file's true `format`")
-}
-
-/// Where links stand, so that no two want the same place.
-struct Places<'a> {
-    manifest: &'a Manifest,
-    taken: BTreeMap<AbsolutePath, String>,
-}
-
-impl Places<'_> {
-    /// Plans the link from `path` to the file that lies at `file` in the generation, if one is needed.
-    fn add(
-        &mut self,
-        plan: &mut Plan<'_>,
-        subject: &str,
-        file: &str,
-        path: &AbsolutePath,
-        ids: Option<Ids>,
-    ) -> Result<()> {
-        let target = self.manifest.symlink_path.join(file);
-        if let Some(other) = self.taken.insert(path.clone(), subject.to_owned()) {
-            return Err(Error::new(format!("its path {path} is also that of the {other}")).help("change one of them"));
-        }
-        if *path == target {
-            return Ok(());
-        }
-        if *path == self.manifest.symlink_path || *path == self.manifest.mount_point {
-            return Err(Error::new(format!("its path {path} is where the secrets themselves lie")));
-        }
-        match path.below(&self.manifest.symlink_path) {
-            Some(inner) => {
-                let name = Name::new(inner).map_err(|why| Error::new(format!("its path {path} {why}")))?;
-                let names = || self.manifest.secrets.iter().map(|secret| &secret.name);
-                let links = || plan.inner_links.iter().map(|link| &link.name);
-                if let Some((a, b)) = crate::manifest::name::collision(names().chain(links()).chain([&name])) {
-                    return Err(Error::new(format!("its path {path} collides: `{a}` and `{b}` cannot both exist")));
-                }
-                plan.inner_links.push(InnerLink { name, target, ids });
-            }
-            None => plan.links.push(Link { path: path.clone(), target, ids, subject: subject.to_owned() }),
-        }
-        Ok(())
-    }
 }
 
 fn access(access: &Access, owners: &Owners<'_>) -> Result<FileAccess> {
@@ -318,6 +326,10 @@ mod tests {
         with_plan(manifest, |plan| plan.err().unwrap().iter().map(Error::to_string).collect())
     }
 
+    fn failures(manifest: &str) -> Vec<String> {
+        with_plan(manifest, |plan| plan.unwrap().failures.iter().map(|failure| failure.error.to_string()).collect())
+    }
+
     #[test]
     fn a_file_is_planned_once_however_it_is_written() {
         with_plan(
@@ -327,7 +339,7 @@ mod tests {
                 let files: Vec<_> =
                     plan.files.iter().map(|file| (file.path.to_owned(), file.secrets.clone())).collect();
                 assert_eq!(files, [("/base/s.yaml".into(), vec![0, 1]), ("/base/t.json".into(), vec![2])]);
-                assert!(plan.links.is_empty());
+                assert!(plan.targets.iter().all(|target| target.outside.is_none()));
                 assert_eq!(plan.directories, Some(Ids { uid: 0, gid: 96 }));
             },
         );
@@ -338,7 +350,7 @@ mod tests {
         let manifest = "{defaultSopsFile: s.yaml, secrets: {a: {owner: nginx}, b: {owner: nginx, group: www}, \
                         c: {uid: 4000}, d: {group: www}}}";
         with_plan(manifest, |plan| {
-            let ids: Vec<_> = plan.unwrap().secrets.iter().map(|secret| secret.access.ids.unwrap()).collect();
+            let ids: Vec<_> = plan.unwrap().targets.iter().map(|target| target.access.unwrap().ids.unwrap()).collect();
             assert_eq!(
                 ids.iter().map(|ids| (ids.uid, ids.gid)).collect::<Vec<_>>(),
                 [(60, 61), (60, 70), (4000, 0), (0, 70)]
@@ -350,7 +362,7 @@ mod tests {
     fn an_account_that_does_not_exist_is_told_from_a_lookup_that_failed() {
         let manifest = "{defaultSopsFile: s.yaml, secrets: {a: {owner: ngnix}, b: {owner: ldap}, c: {group: staff}}}";
         assert_eq!(
-            errors(manifest),
+            failures(manifest),
             [
                 "secret `a`: the user `ngnix` does not exist on this host\n  help: did you mean `nginx`?",
                 "secret `b`: cannot look up the user `ldap`: no connection\n  help: check the name services that \
@@ -366,26 +378,51 @@ mod tests {
                         c: {path: /run/secrets/c}}}";
         with_plan(manifest, |plan| {
             let plan = plan.unwrap();
-            let links: Vec<_> = plan.links.iter().map(|link| format!("{} {}", link.path, link.target)).collect();
-            assert_eq!(links, ["/home/u/.npmrc /run/secrets/a"]);
+            let outside: Vec<_> = plan.targets.iter().filter_map(|target| target.outside.as_ref()).collect();
+            let [link] = outside.as_slice() else { panic!("{outside:?}") };
+            assert_eq!(
+                (link.path.to_string(), &link.form),
+                ("/home/u/.npmrc".into(), &Form::Link(path("/run/secrets/a")))
+            );
             let inner: Vec<_> = plan.inner_links.iter().map(|link| format!("{} {}", link.name, link.target)).collect();
             assert_eq!(inner, ["old/b /run/secrets/b"]);
         });
     }
 
+    fn path(text: &str) -> AbsolutePath {
+        AbsolutePath::new(text, Path::new("/")).unwrap()
+    }
+
     #[test]
     fn places_that_two_want_and_formats_that_differ_are_errors() {
-        let manifest = "{defaultSopsFile: s.yaml, secrets: {a: {path: /x}, b: {path: /x}, \
-                        c: {format: json}, d: {path: /run/secrets/a}, e: {path: /run/secrets}}}";
+        let manifest = "{defaultSopsFile: s.yaml, secrets: {a: {path: /x}, b: {path: /x}, c: {format: json}, \
+                        e: {path: /run/secrets}, f: {path: /x/y}, g: {path: /run/secrets.d/7/x}, \
+                        h: {path: /run/.secrets.d.lock}, i: {install: copy}, j: {path: /run/secrets.d/mine}}}";
         assert_eq!(
             errors(manifest),
             [
                 "secret `b`: its path /x is also that of the secret `a`\n  help: change one of them",
                 "secret `c`: it reads /base/s.yaml as json, but the secret `a` reads it as yaml\n  help: give both the \
                  file's true `format`",
-                "secret `d`: its path /run/secrets/a collides: `a` and `a` cannot both exist",
-                "secret `e`: its path /run/secrets is where the secrets themselves lie",
+                "secret `e`: its path /run/secrets is where the secrets themselves lie\n  help: choose another `path`",
+                "secret `g`: its path /run/secrets.d/7/x is where the secrets themselves lie\n  help: choose another `path`",
+                "secret `h`: its path /run/.secrets.d.lock is where the secrets themselves lie\n  help: choose another \
+                 `path`",
+                "secret `i`: `install: copy` has no meaning where the secret itself lies\n  help: set `path` to the place \
+                 where the copy is wanted, or take `install` out",
+                "secret `f`: its path /x/y lies below /x, which is the path of the secret `b`\n  help: change one of them",
             ]
         );
+        let manifest = "{defaultSopsFile: s.yaml, secrets: {a: {}, d: {path: /run/secrets/a}}}";
+        assert_eq!(
+            errors(manifest),
+            [
+                "two files in /run/secrets collide: `a` and `a` cannot both exist\n  help: change the `path` or the name of \
+              one of them"
+            ]
+        );
+        let manifest = "{defaultSopsFile: s.yaml, secrets: {a: {path: /run/secrets/rendered/t}}, \
+                        templates: {t: {content: x}}}";
+        assert!(errors(manifest)[0].starts_with("two files in /run/secrets collide: `rendered/t`"));
     }
 }

@@ -1,0 +1,160 @@
+//! What the commands that install share: the manifest, and what the environment says of the machine.
+
+use super::{machine, usual_places};
+use crate::error::{Error, Result, printable};
+use crate::install::{Site, state};
+use crate::manifest::path::AbsolutePath;
+use crate::manifest::{self, Manifest, Storage, Surroundings};
+use crate::plan::Owners;
+use crate::system::accounts::{HostAccounts, Image};
+use crate::system::read::read;
+use crate::system::root::Root;
+use crate::system::units::Channel;
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Who runs the program.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Caller {
+    /// A person, or something of theirs.
+    Person,
+    /// A module of sops-nix.
+    SopsNix,
+}
+
+/// The runtime directory of this user, for `%r`.
+pub(super) fn runtime_directory() -> Option<PathBuf> {
+    std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+/// Reads a manifest. Its relative paths start from its own directory, `%r` from `runtime_directory`.
+pub(super) fn load(path: &Path, runtime_directory: Option<PathBuf>) -> std::result::Result<Manifest, Vec<Error>> {
+    let fail = |error: Error| vec![error];
+    let describe = || Error::new(format!("cannot read the manifest {}", path.display()));
+    let bytes = read(path)
+        .map_err(|error| fail(describe().because(error).help("give the path of a manifest; the README shows one")))?;
+    let text =
+        bytes.expose_text().ok_or_else(|| fail(describe().because_text("it is not UTF-8").help("save it as UTF-8")))?;
+    let absolute = absolute(path).map_err(fail)?;
+    let surroundings = Surroundings {
+        base: absolute.parent().unwrap_or(Path::new("/")).to_owned(),
+        runtime_directory,
+        usual_places: usual_places(),
+    };
+    manifest::parse(text, path, &surroundings)
+}
+
+/// A path that does not depend on the directory that the program was started in.
+pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|error| {
+        let error = Error::new(format!("cannot tell where {} is", path.display())).because(error);
+        error.help("give an absolute path")
+    })
+}
+
+/// Who owns what: in user mode the user who runs the program, otherwise whom the manifest names.
+pub(super) fn owners<'a>(storage: Storage, image: Option<&'a Image>) -> Owners<'a> {
+    match (storage, image) {
+        (Storage::UserDirectory, _) => Owners::Caller,
+        (_, Some(image)) => Owners::Accounts(image),
+        (_, None) => Owners::Accounts(&HostAccounts),
+    }
+}
+
+/// The accounts below `root`, unless that is the host.
+pub(super) fn image(root: &Root) -> Result<Option<Image>> {
+    if root.is_host() { Ok(None) } else { Image::below(root) }
+}
+
+/// Makes sure that this process may install.
+pub(super) fn may_install(manifest: &Manifest) -> Result<()> {
+    match manifest.storage == Storage::UserDirectory || users::get_effective_uid() == 0 {
+        true => Ok(()),
+        false => Err(Error::new(format!("installing to {} takes root", manifest.symlink_path))
+            .help("run it with sudo, or set `userMode: true` in the manifest to install as this user")),
+    }
+}
+
+/// The machine, as the environment tells it.
+pub(super) fn site<'a>(root: &'a Root, user_mode: bool, caller: Caller, say: &'a mut dyn FnMut(&str)) -> Site<'a> {
+    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    let variable = |name: &str| {
+        let value = std::env::var_os(name)?;
+        // systemd lists several directories with colons between; the first is the one that the unit names first.
+        std::env::split_paths(&value).next()
+    };
+    Site {
+        root,
+        state_directory: state::directory(!user_mode, variable, home.as_deref()),
+        channel: channel(root, user_mode, caller),
+        host: machine(),
+        say,
+    }
+}
+
+/// The one that a person runs acts at once. In an activation of NixOS the units are asked for when all of it is done.
+fn channel(root: &Root, user_mode: bool, caller: Caller) -> Channel {
+    let says = |name: &str, value: &str| std::env::var_os(name).is_some_and(|is| is == OsStr::new(value));
+    match () {
+        () if !root.is_host() => Channel::Nobody,
+        () if user_mode => Channel::SystemctlUser,
+        () if says("SOPS_RESTART_UNITS_VIA_SYSTEMCTL", "1") => Channel::Systemctl,
+        () if caller == Caller::SopsNix || std::env::var_os("NIXOS_ACTION").is_some() => Channel::Lists,
+        () => Channel::Systemctl,
+    }
+}
+
+/// Whether NixOS only wants to be shown what a switch would do.
+pub(super) fn is_dry() -> bool {
+    std::env::var_os("NIXOS_ACTION").is_some_and(|action| action == "dry-activate")
+}
+
+/// The time, in seconds since 1970.
+pub(super) fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
+/// A time, for people and programs (RFC 3339).
+pub(super) fn time(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| "?".to_owned(), |time| time.to_string())
+}
+
+/// Takes what there is to say on the way. The exit code tells what became of the machine, also where nobody can read it.
+pub(super) fn sayer<'a>(program: &'static str, errors: &'a mut dyn Write) -> impl FnMut(&str) + 'a {
+    move |text: &str| {
+        let _ = writeln!(errors, "{program}: {}", printable(text));
+    }
+}
+
+/// Where something was installed: as a manifest says, or where it is by default.
+pub(super) struct Place {
+    pub(super) mount_point: AbsolutePath,
+    pub(super) symlink_path: AbsolutePath,
+    pub(super) user_mode: bool,
+}
+
+impl Place {
+    /// The place that a manifest names; without one, root's, or that of this user.
+    pub(super) fn of(manifest: Option<&Path>) -> std::result::Result<Self, Vec<Error>> {
+        if let Some(path) = manifest {
+            let manifest = load(path, runtime_directory())?;
+            let user_mode = manifest.storage == Storage::UserDirectory;
+            return Ok(Self { mount_point: manifest.mount_point, symlink_path: manifest.symlink_path, user_mode });
+        }
+        let user_mode = users::get_effective_uid() != 0;
+        let directory = match user_mode {
+            false => PathBuf::from("/run"),
+            true => runtime_directory().ok_or_else(|| {
+                vec![Error::new("XDG_RUNTIME_DIR is not set to an absolute path").help("give the manifest")]
+            })?,
+        };
+        let path = |name: &str| {
+            let path = AbsolutePath::new(name, &directory);
+            path.map_err(|why| {
+                vec![Error::new(format!("{}/{name} {why}", directory.display())).help("give the manifest")]
+            })
+        };
+        Ok(Self { mount_point: path("secrets.d")?, symlink_path: path("secrets")?, user_mode })
+    }
+}

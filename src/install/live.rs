@@ -1,0 +1,95 @@
+//! A generation that was installed, as it is found.
+
+use crate::changes::Seen;
+use crate::error::{Error, Result};
+use crate::generation::RECORD;
+use crate::plan::Ids;
+use crate::record::Record;
+use crate::secret::SecretBytes;
+use crate::system::dir::{Dir, Standing};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io;
+use std::path::PathBuf;
+
+/// A generation, opened to be looked at.
+pub(super) struct Generation {
+    pub(super) number: u64,
+    pub(super) dir: Dir,
+}
+
+/// What lies in a generation, by its place there.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) files: BTreeMap<String, Seen>,
+    /// Links, with the texts that they lead to.
+    pub(super) links: BTreeMap<String, PathBuf>,
+}
+
+impl Generation {
+    /// Opens the generation with this number in the store `dir`.
+    pub(super) fn open(store: &Dir, number: u64) -> Result<Self> {
+        let dir = store.open_dir(OsStr::new(&number.to_string())).map_err(|error| {
+            let denied = error.kind() == io::ErrorKind::PermissionDenied;
+            let error = Error::new(format!("cannot look into the generation {number}")).because(error);
+            error.help(if denied { "run it as root" } else { "run it again" })
+        })?;
+        Ok(Self { number, dir })
+    }
+
+    /// Looks at all that lies in it. The files that are in `wanted` are compared with it.
+    pub(super) fn look(&self, wanted: &BTreeMap<&str, &SecretBytes>) -> Result<Found> {
+        let mut found = Found::default();
+        look_into(&self.dir, "", wanted, &mut found).map_err(|error| {
+            Error::new(format!("cannot look into the generation {}", self.number)).because(error).help("run it again")
+        })?;
+        found.files.remove(RECORD);
+        Ok(found)
+    }
+
+    /// What it says of itself; `None` where it says nothing that can be read, as one that sops-nix made.
+    pub(super) fn record(&self) -> Option<Record> {
+        let text = self.dir.read_text(OsStr::new(RECORD)).ok()??;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// The bytes of one of its files.
+    pub(super) fn read(&self, file: &str) -> io::Result<SecretBytes> {
+        let (above, name) = self.above(file)?;
+        above.as_ref().unwrap_or(&self.dir).read_file(OsStr::new(name))
+    }
+
+    /// The directory in which one of its files lies, unless it is the generation itself, and the name there.
+    pub(super) fn above<'n>(&self, file: &'n str) -> io::Result<(Option<Dir>, &'n str)> {
+        let Some((above, name)) = file.rsplit_once('/') else { return Ok((None, file)) };
+        let mut parts = above.split('/');
+        let mut dir = self.dir.open_dir(OsStr::new(parts.next().unwrap_or_default()))?;
+        for part in parts {
+            dir = dir.open_dir(OsStr::new(part))?;
+        }
+        Ok((Some(dir), name))
+    }
+}
+
+fn look_into(dir: &Dir, prefix: &str, wanted: &BTreeMap<&str, &SecretBytes>, found: &mut Found) -> io::Result<()> {
+    for name in dir.names()? {
+        // Names that are not UTF-8 are none of ours.
+        let Some(text) = name.to_str() else { continue };
+        let file = format!("{prefix}{text}");
+        let Some(stat) = dir.stat_of(&name)? else { continue };
+        match Standing::of(&stat) {
+            Standing::Nothing => {}
+            Standing::Link => {
+                found.links.insert(file, dir.read_link(&name)?);
+            }
+            Standing::Directory => look_into(&dir.open_dir(&name)?, &format!("{file}/"), wanted, found)?,
+            Standing::File => {
+                let wanted = wanted.get(file.as_str());
+                let same_content = wanted.map(|bytes| dir.holds(&name, &stat, bytes)).transpose()?.flatten();
+                let ids = Ids { uid: stat.st_uid, gid: stat.st_gid };
+                found.files.insert(file, Seen { same_content, ids, mode: stat.st_mode & 0o7777 });
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! What a run would do. Nothing is written, mounted or locked.
+
+use super::contents::contents;
+use super::front::Front;
+use super::live::Generation;
+use super::outside::{self, Step};
+use super::state::Ledger;
+use super::store::Store;
+use super::{Location, Next, Run, tolerable, wanted};
+use crate::changes::Changes;
+use crate::error::Error;
+use crate::manifest::Manifest;
+use crate::manifest::path::AbsolutePath;
+use crate::plan::{self, InnerLink};
+use crate::system::units::announce;
+use crate::units::Requests;
+use std::collections::BTreeMap;
+
+/// What a run would do.
+pub struct Preview {
+    /// What would become of each file.
+    pub changes: Changes,
+    /// What would be done outside of the generation, by path.
+    pub places: BTreeMap<AbsolutePath, Step>,
+    /// The units that would be told.
+    pub requests: Requests,
+    /// What would fail and be left as it is.
+    pub failures: Vec<Error>,
+    /// Whether nothing is live yet.
+    pub is_first: bool,
+    /// Why the live generation could not be looked into. What would change is not known then, and all seems new.
+    pub not_compared: Option<Error>,
+    /// What failed while the units were announced.
+    pub failed_after: Vec<Error>,
+}
+
+/// Tells what [`install`](super::install()) would do. `announces` lists the units where NixOS shows them.
+///
+/// # Errors
+/// All that would fail, where nothing would be installed.
+pub fn preview(manifest: &Manifest, run: &mut Run<'_>, announces: bool) -> Result<Preview, Vec<Error>> {
+    let one = |error: Error| vec![error];
+    let mut plan = plan::plan(manifest, &run.owners)?;
+    let mut contents = contents(manifest, &mut plan, run).map_err(one)?;
+    let failures = tolerable(manifest, &plan, &mut contents)?;
+
+    let (root, location) = (run.site.root, Location::of(manifest));
+    let front = Front::find(root, location.symlink_path).map_err(one)?;
+    let store = Store::find(root, location.mount_point).map_err(one)?;
+    let live = match &store {
+        Some(store) => store.generation_behind(root, location.symlink_path.as_path()).map_err(one)?,
+        None => None,
+    };
+    let is_first = live.is_none();
+    let (live, mut not_compared) = match (&store, live) {
+        (Some(store), Some(number)) => match Generation::open(&store.dir, number) {
+            Ok(live) => (Some(live), None),
+            Err(error) => (None, Some(error)),
+        },
+        _ => (None, None),
+    };
+    let link_text = |link: &InnerLink| match (&front, &store) {
+        (Some(front), Some(store)) => front.target_in(&store.path, &link.name, &link.target),
+        _ => link.target.as_path().to_owned(),
+    };
+    let next = match Next::beside(live.as_ref(), &plan, &contents, location, &link_text, run) {
+        Ok(next) => next,
+        Err(error) => {
+            not_compared = Some(error);
+            Next::beside(None, &plan, &contents, location, &link_text, run).map_err(one)?
+        }
+    };
+    let state_directory = run.site.state_directory.clone();
+    let (ledger, unread) = match Ledger::read(root, state_directory.as_deref(), location.symlink_path) {
+        Ok(ledger) => (ledger, None),
+        Err(error) => (Ledger::read(root, None, location.symlink_path).map_err(one)?, Some(error)),
+    };
+    let places = outside::preview(&wanted(&next.record), front.as_ref(), &ledger);
+    let failed_after = if announces { announce(run.site.channel, &next.requests) } else { Vec::new() };
+    Ok(Preview {
+        changes: next.changes,
+        places,
+        requests: next.requests,
+        failures,
+        is_first,
+        not_compared: not_compared.or(unread),
+        failed_after,
+    })
+}

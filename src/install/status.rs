@@ -1,0 +1,158 @@
+//! What is installed, and whether it is still as it was installed. Values are never looked at.
+
+use super::front::{Front, parent_of};
+use super::live::{Found, Generation};
+use super::store::Store;
+use super::{Location, Site};
+use crate::changes::Seen;
+use crate::error::{Error, Result};
+use crate::generation::number_of;
+use crate::plan::{Form, Outside};
+use crate::record::{Entry, Record};
+use crate::system::dir::Standing;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io;
+
+/// What is installed.
+pub struct Status {
+    /// The live generation.
+    pub generation: u64,
+    /// The other generations that this link made live and that were kept.
+    pub kept: Vec<u64>,
+    /// What the live one says of itself; `None` for one that another program made.
+    pub record: Option<Record>,
+    /// The files, by their place in the generation.
+    pub files: BTreeMap<String, FileStatus>,
+}
+
+/// One file.
+pub struct FileStatus {
+    /// What was installed; `None` where that is not known.
+    pub entry: Option<Entry>,
+    /// What is found; `None` where it is gone.
+    pub seen: Option<Seen>,
+    /// In which ways it is not what was installed. None is good.
+    pub conditions: Vec<Condition>,
+}
+
+/// In which way a file is not what was installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// It is gone.
+    Missing,
+    /// It was not installed.
+    Unknown,
+    /// It belongs to another user or group.
+    OtherOwner,
+    /// It has other permission bits.
+    OtherMode,
+    /// Nothing stands at its path.
+    NoLink,
+    /// Something else stands at its path.
+    OtherLink,
+    /// The copy at its path holds something else, or belongs to somebody else.
+    OtherCopy,
+    /// It may not be looked at by this user.
+    Unreadable,
+}
+
+impl Condition {
+    /// What a person reads.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Missing => "is gone",
+            Self::Unknown => "was not installed",
+            Self::OtherOwner => "has another owner",
+            Self::OtherMode => "has another mode",
+            Self::NoLink => "nothing stands at its path",
+            Self::OtherLink => "something else stands at its path",
+            Self::OtherCopy => "the copy at its path was changed",
+            Self::Unreadable => "cannot be looked at",
+        }
+    }
+}
+
+/// Looks at what is installed.
+///
+/// # Errors
+/// Where nothing is, or where it may not be looked at.
+pub fn status(location: Location<'_>, site: &Site<'_>) -> Result<Status> {
+    let nothing = || {
+        Error::new(format!("nothing is live at {}", location.symlink_path))
+            .help("install something first, or give the manifest that was installed")
+    };
+    let front = Front::find(site.root, location.symlink_path)?.ok_or_else(nothing)?;
+    let store = Store::find(site.root, location.mount_point)?.ok_or_else(nothing)?;
+    let number = store.generation_behind(site.root, location.symlink_path.as_path())?.ok_or_else(nothing)?;
+    let live = Generation::open(&store.dir, number)?;
+    let record = live.record();
+    let Found { files: found, .. } = live.look(&BTreeMap::new())?;
+    let mut files = BTreeMap::new();
+    let entries = record.iter().flat_map(|record| &record.files);
+    for (file, entry) in entries {
+        let seen = found.get(file).copied();
+        let mut conditions = conditions(entry, seen);
+        if let Some(outside) = &entry.outside {
+            // What a user may not look at is not known to be wrong.
+            let condition = stands(outside, file, &front, &live).unwrap_or(Some(Condition::Unreadable));
+            conditions.extend(condition);
+        }
+        files.insert(file.clone(), FileStatus { entry: Some(entry.clone()), seen, conditions });
+    }
+    for (file, seen) in &found {
+        let conditions = if record.is_some() { vec![Condition::Unknown] } else { Vec::new() };
+        let status = || FileStatus { entry: None, seen: Some(*seen), conditions };
+        files.entry(file.clone()).or_insert_with(status);
+    }
+    Ok(Status { generation: number, kept: kept(&store, location, number)?, record, files })
+}
+
+fn conditions(entry: &Entry, seen: Option<Seen>) -> Vec<Condition> {
+    let Some(seen) = seen else { return vec![Condition::Missing] };
+    let other_owner = entry.ids.is_some_and(|ids| ids != seen.ids);
+    let other_mode = entry.mode != seen.mode;
+    let conditions = [(other_owner, Condition::OtherOwner), (other_mode, Condition::OtherMode)];
+    conditions.into_iter().filter(|(is_so, _)| *is_so).map(|(_, condition)| condition).collect()
+}
+
+/// Whether what stands outside is what was put there.
+fn stands(outside: &Outside, file: &str, front: &Front<'_>, live: &Generation) -> Result<Option<Condition>> {
+    let describe = |error: io::Error| Error::new("cannot be looked at").because(error);
+    let (parent, name) = parent_of(outside.path.as_path())?;
+    let Some(place) = front.root.find(parent)? else { return Ok(Some(Condition::NoLink)) };
+    let Some(stat) = place.dir.stat_of(name).map_err(describe)? else { return Ok(Some(Condition::NoLink)) };
+    let is_right = match (&outside.form, Standing::of(&stat)) {
+        (Form::Link(target), Standing::Link) => {
+            place.dir.read_link(name).map_err(describe)? == front.target(&place.path, target)
+        }
+        (Form::Copy(mode), Standing::File) => {
+            let bytes = live.read(file).map_err(describe)?;
+            let same = place.dir.holds(name, &stat, &bytes).map_err(describe)?;
+            let same = same.ok_or_else(|| Error::new("cannot be read"))?;
+            let owner_fits = outside.ids.is_none_or(|ids| (ids.uid, ids.gid) == (stat.st_uid, stat.st_gid));
+            return Ok((!same || !owner_fits || stat.st_mode & 0o7777 != mode.bits()).then_some(Condition::OtherCopy));
+        }
+        _ => false,
+    };
+    Ok((!is_right).then_some(Condition::OtherLink))
+}
+
+/// The generations besides the live one that the same link made live.
+fn kept(store: &Store, location: Location<'_>, live: u64) -> Result<Vec<u64>> {
+    let names = store.names().map_err(|error| {
+        Error::new(format!("cannot look for generations in {}", location.mount_point))
+            .because(error)
+            .help("run it as root")
+    })?;
+    let numbers = names.iter().filter_map(|name| number_of(name)).filter(|number| *number != live);
+    let mut kept: Vec<u64> = numbers
+        .filter(|number| {
+            let record = Generation::open(&store.dir, *number).ok().and_then(|generation| generation.record());
+            record.is_some_and(|record| record.symlink_path == *location.symlink_path)
+        })
+        .collect();
+    kept.sort_unstable();
+    Ok(kept)
+}

@@ -1,0 +1,146 @@
+//! What is written down of an installation: in each generation what it holds, and beside all what stands outside.
+//!
+//! Neither holds a secret, nor anything made of one.
+
+use crate::manifest::path::AbsolutePath;
+use crate::manifest::{KeyRequest, Units};
+use crate::plan::{FileAccess, Ids, Outside, Source, Target};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What a generation holds. It lies in the generation, as [`RECORD`](crate::generation::RECORD).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// When it was written, in seconds since 1970.
+    pub installed: i64,
+    /// The manifest.
+    pub manifest: PathBuf,
+    /// The link that made it live. Generations of several manifests may lie side by side.
+    pub symlink_path: AbsolutePath,
+    /// The files, by their place in the generation.
+    pub files: BTreeMap<String, Entry>,
+}
+
+/// One file of a generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// The sops file that it comes from; a template comes from none.
+    pub sops_file: Option<PathBuf>,
+    /// Its key there; `None` is the whole file.
+    pub key: Option<String>,
+    /// Its owner and group; `None` leaves them to the user who ran the program.
+    pub ids: Option<Ids>,
+    /// Its permission bits.
+    pub mode: u32,
+    /// What stands for it outside of the generation.
+    pub outside: Option<Outside>,
+    /// The units that want to be told of a change.
+    pub units: Units,
+    /// Whether it failed, and is what an earlier generation held.
+    pub kept: bool,
+}
+
+impl Entry {
+    /// The entry of a target that is installed with this access.
+    pub fn of(target: &Target<'_>, access: FileAccess) -> Self {
+        let (sops_file, key) = match target.source {
+            Source::Template(_) => (None, None),
+            Source::Secret(secret) => {
+                let key = match &secret.key {
+                    KeyRequest::Whole => None,
+                    KeyRequest::Key(key) | KeyRequest::KeyOrWhole(key) => Some(key.to_string()),
+                };
+                (Some(secret.sops_file.clone()), key)
+            }
+        };
+        Self {
+            sops_file,
+            key,
+            ids: access.ids,
+            mode: access.mode.bits(),
+            outside: target.outside.clone(),
+            units: target.source.units().clone(),
+            kept: false,
+        }
+    }
+}
+
+impl Record {
+    /// Whether it says the same as another one, whenever that was written.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        Self { installed: other.installed, ..self.clone() } == *other
+    }
+}
+
+/// What stands outside of the generations: links, and files of their own. It outlives a reboot, and so tells what is ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct State {
+    /// The link to the live generation, behind which it all leads.
+    pub symlink_path: AbsolutePath,
+    /// What stands, by its path.
+    pub placed: BTreeMap<AbsolutePath, Placed>,
+}
+
+/// What was put in a place. It is ours as long as it is still that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Placed {
+    /// A link with this text.
+    Link(PathBuf),
+    /// A file.
+    Copy(FileMark),
+}
+
+/// What tells a file from another that took its place, or from itself after a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileMark {
+    /// The number of the file.
+    pub inode: u64,
+    /// Its size in bytes.
+    pub size: i64,
+    /// When it was last written, in nanoseconds since 1970.
+    pub modified: i64,
+}
+
+impl State {
+    /// Nothing stands outside.
+    pub fn empty(symlink_path: &AbsolutePath) -> Self {
+        Self { symlink_path: symlink_path.clone(), placed: BTreeMap::new() }
+    }
+
+    /// The name of its file: one for each link to a live generation.
+    pub fn file_name(symlink_path: &Path) -> String {
+        use sha2::{Digest, Sha256};
+        use std::os::unix::ffi::OsStrExt;
+        let hash = Sha256::digest(symlink_path.as_os_str().as_bytes());
+        let start = hash.iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        format!("{start}.json")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_reads_back_and_takes_no_bad_path() {
+        let path = |text| AbsolutePath::new(text, Path::new("/")).unwrap();
+        let mark = FileMark { inode: 7, size: 3, modified: 1_700_000_000_123_456_789 };
+        let state = State {
+            symlink_path: path("/run/secrets"),
+            placed: BTreeMap::from([
+                (path("/home/u/.npmrc"), Placed::Link("/run/secrets/npmrc".into())),
+                (path("/etc/x"), Placed::Copy(mark)),
+            ]),
+        };
+        let text = serde_json::to_string(&state).unwrap();
+        assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state);
+        assert!(serde_json::from_str::<State>(&text.replace("/etc/x", "/etc/../x")).is_err());
+        assert_ne!(State::file_name(Path::new("/run/secrets")), State::file_name(Path::new("/run/secrets-for-users")));
+    }
+}

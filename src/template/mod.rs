@@ -1,0 +1,154 @@
+//! Templates: text in which secrets are named.
+//!
+//! A template is taken apart once, then put together in one pass: what a secret brings in is never looked at again. Its
+//! text may be any bytes.
+
+mod braces;
+mod texts;
+
+use crate::escape::Escape;
+use crate::manifest::Placeholders;
+use crate::manifest::name::Name;
+use crate::secret::SecretBytes;
+use std::collections::BTreeMap;
+use texts::Texts;
+
+/// Takes templates apart. It is made once for all templates of a manifest.
+pub struct Reader<'a> {
+    syntax: Syntax<'a>,
+    secrets: BTreeMap<&'a str, &'a Name>,
+}
+
+enum Syntax<'a> {
+    Braces,
+    Texts(Texts<'a>),
+}
+
+/// A template that was taken apart.
+pub struct Parsed<'t> {
+    pieces: Vec<Piece<'t>>,
+}
+
+enum Piece<'t> {
+    Text(&'t [u8]),
+    Secret(Reference<'t>),
+}
+
+/// A place where a secret is to stand.
+struct Reference<'t> {
+    secret: &'t Name,
+    escape: Option<Escape>,
+    /// Whether a JSON string is open at this place.
+    in_quotes: bool,
+    /// Where it stands, for errors.
+    offset: usize,
+}
+
+/// What is wrong at one place of a template.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Bad {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub why: String,
+    /// What to try.
+    pub help: String,
+}
+
+impl<'a> Reader<'a> {
+    /// Prepares for a manifest with these placeholders and `secrets`. The error says why that is impossible.
+    pub fn new(placeholders: &'a Placeholders, secrets: impl Iterator<Item = &'a Name>) -> Result<Self, String> {
+        let syntax = match placeholders {
+            Placeholders::Braces => Syntax::Braces,
+            Placeholders::Texts(texts) => Syntax::Texts(Texts::new(texts)?),
+        };
+        Ok(Self { syntax, secrets: secrets.map(|name| (name.as_str(), name)).collect() })
+    }
+
+    /// Takes a template apart.
+    ///
+    /// # Errors
+    /// The first place that names something other than a secret of the manifest.
+    pub fn parse<'t>(&'t self, template: &'t [u8]) -> Result<Parsed<'t>, Bad> {
+        let mut pieces = match &self.syntax {
+            Syntax::Braces => braces::pieces(template, &self.secrets)?,
+            Syntax::Texts(texts) => texts.pieces(template, &self.secrets)?,
+        };
+        mark_quotes(&mut pieces);
+        Ok(Parsed { pieces })
+    }
+}
+
+impl Parsed<'_> {
+    /// The secrets that it needs.
+    pub fn secrets(&self) -> impl Iterator<Item = &Name> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Text(_) => None,
+            Piece::Secret(reference) => Some(reference.secret),
+        })
+    }
+
+    /// Puts `template`, which is what was taken apart, together with what the secrets hold.
+    ///
+    /// # Errors
+    /// The first place for which there is nothing, or whose secret cannot be written as it asks.
+    pub fn render(&self, template: &[u8], contents: &BTreeMap<&Name, &SecretBytes>) -> Result<SecretBytes, Bad> {
+        let mut rendered = SecretBytes::with_capacity(template.len() * 2);
+        for piece in &self.pieces {
+            let Reference { secret, escape, in_quotes, offset } = match piece {
+                Piece::Text(text) => {
+                    rendered.push(text);
+                    continue;
+                }
+                Piece::Secret(reference) => reference,
+            };
+            let bad = |why: String, help: &str| Bad { line: line_of(template, *offset), why, help: help.to_owned() };
+            let Some(content) = contents.get(secret) else {
+                return Err(bad(format!("the secret `{secret}` failed"), "see the error of that secret"));
+            };
+            match escape {
+                None => rendered.push(content.expose()),
+                Some(escape) => escape.write(content.expose(), *in_quotes, &mut rendered).map_err(|why| {
+                    let why = format!("the secret `{secret}` {why}, which `{}` cannot hold", escape.name());
+                    bad(why, "use `base64`, which takes any bytes, or no escape")
+                })?,
+            }
+        }
+        Ok(rendered)
+    }
+}
+
+/// Notes for each place whether a JSON string is open there. Such a string ends on its line.
+fn mark_quotes(pieces: &mut [Piece<'_>]) {
+    let mut open = false;
+    for piece in pieces {
+        match piece {
+            Piece::Secret(reference) => reference.in_quotes = open,
+            Piece::Text(text) => {
+                let mut bytes = text.iter();
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'\n' => open = false,
+                        b'"' => open = !open,
+                        b'\\' if open => {
+                            bytes.next();
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn line_of(template: &[u8], offset: usize) -> usize {
+    template.iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
+}
+
+fn no_secret(template: &[u8], offset: usize, name: &str, secrets: &BTreeMap<&str, &Name>) -> Bad {
+    let help = match crate::error::nearest(name, secrets.keys().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => "a template can use only secrets that are installed with it".to_owned(),
+    };
+    Bad { line: line_of(template, offset), why: format!("`{name}` is no secret of this manifest"), help }
+}
