@@ -2,9 +2,10 @@
 
 use crate::common::{Sandbox, encrypted, fixture, has, skip};
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 
 /// A manifest in user mode that installs one whole file, with these key sources.
 fn manifest(sandbox: &Sandbox, file: &str, sources: &str) -> PathBuf {
@@ -162,6 +163,39 @@ fn nobody_who_answers_is_an_error_and_a_key_that_does_not_fit_is_not_asked_for()
     assert!(!sandbox.path("asked").exists());
 }
 
+/// Runs an installation on a terminal, which `script` makes, and types these bytes when a passphrase is asked for. Gives
+/// how it ended and what was shown.
+fn on_terminal(sandbox: &Sandbox, manifest: &std::path::Path, typed: &[u8]) -> (ExitStatus, String) {
+    let command = format!("{} install {}", env!("CARGO_BIN_EXE_sops-install"), manifest.display());
+    let mut terminal = Command::new("script");
+    terminal.args(["--quiet", "--return", "--command", &command, "/dev/null"]).current_dir(sandbox.path(""));
+    let mut child = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    // What is typed before the question is thrown away, as with every password.
+    let mut shown = Vec::new();
+    while !String::from_utf8_lossy(&shown).contains("Passphrase of the ") {
+        let mut byte = [0];
+        assert_eq!(stdout.read(&mut byte).unwrap(), 1, "nothing was asked: {}", String::from_utf8_lossy(&shown));
+        shown.extend(byte);
+    }
+    stdin.write_all(typed).unwrap();
+    stdout.read_to_end(&mut shown).unwrap();
+    (child.wait().unwrap(), String::from_utf8_lossy(&shown).into_owned())
+}
+
+#[test]
+fn ctrl_c_cancels_a_question_at_once() {
+    if !has("script") {
+        return skip("identities::ctrl_c_cancels_a_question_at_once", "script");
+    }
+    let sandbox = Sandbox::new();
+    let key = ssh_key("ssh/ed25519-aes256-ctr");
+    let manifest = manifest(&sandbox, &encrypted("ssh-recipients.yaml").display().to_string(), &key);
+    let (status, shown) = on_terminal(&sandbox, &manifest, b"half a pass\x03");
+    assert_eq!(status.code(), Some(1), "{shown}");
+    assert!(shown.contains("the question was cancelled") && !shown.contains("half"), "{shown}");
+}
+
 #[test]
 fn a_passphrase_is_typed_on_the_terminal_and_not_shown() {
     if !has("script") {
@@ -173,17 +207,8 @@ fn a_passphrase_is_typed_on_the_terminal_and_not_shown() {
         &encrypted("ssh-recipients.yaml").display().to_string(),
         &ssh_key("ssh/ed25519-chacha20-poly1305"),
     );
-    let command = format!("{} install {}", env!("CARGO_BIN_EXE_sops-install"), manifest.display());
-    let mut terminal = Command::new("script");
-    terminal.args(["--quiet", "--return", "--command", &command, "/dev/null"]).current_dir(sandbox.path(""));
-    let mut child = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    // The question comes first; what is typed before it is thrown away, as a terminal does with every password.
-    std::thread::sleep(std::time::Duration::from_secs(2));
-    std::io::Write::write_all(child.stdin.as_mut().unwrap(), b"throwaway\n").unwrap();
-    let output = child.wait_with_output().unwrap();
-    let shown = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{shown}");
-    assert!(shown.contains("Passphrase of the SSH key"), "{shown}");
+    let (output, shown) = on_terminal(&sandbox, &manifest, b"throwaway\n");
+    assert!(output.success(), "{shown}");
     assert!(!shown.contains("throwaway\r\n"), "{shown}");
     assert!(is_installed(&sandbox));
 }
