@@ -11,3 +11,4 @@ pub mod process;
 pub mod read;
 pub mod root;
 pub mod stage;
+pub mod write;

@@ -344,6 +344,19 @@ fn keygen_makes_an_identity_and_never_overwrites_one() {
     assert!(String::from_utf8(other.stdout).unwrap().contains("\nAGE-SECRET-KEY-1"));
 }
 
+/// The limit on the size of files stands for a disk that is full.
+#[test]
+fn keygen_leaves_no_half_of_an_identity() {
+    let sandbox = Sandbox::new();
+    let script = "trap '' XFSZ; ulimit -f 0; exec \"$0\" keygen -o key.txt";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_sops-install")]).current_dir(sandbox.path(""));
+    let output = shell.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!("keygen_cannot_write", sandbox.tidy(&output.stderr));
+    assert!(!sandbox.path("key.txt").exists());
+}
+
 #[test]
 fn recipient_prints_what_the_tools_of_each_key_print() {
     let sandbox = Sandbox::new();
