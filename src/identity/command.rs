@@ -57,8 +57,7 @@ impl KeyCommand {
         };
         let finished = self.host.run(&call).map_err(|error| format!("${}: {program}: {error}", self.variable))?;
         if !finished.succeeded {
-            let complaint = finished.complaint.lines().last().unwrap_or("it said nothing");
-            return Err(format!("${}: {program} failed: {complaint}", self.variable));
+            return Err(format!("${}: {program} failed: {}", self.variable, finished.complaint));
         }
         let origin = format!("${}", self.variable);
         let (found, problems) = match self.prints {

@@ -48,8 +48,7 @@ impl Gpg {
         let listed = self.host.run(&self.call(&["--with-colons", "--list-secret-keys"], b""));
         let listed = listed.map_err(|error| format!("{}: {error}", self.program.display()))?;
         if !listed.succeeded {
-            let complaint = listed.complaint.lines().last().unwrap_or("it said nothing");
-            return Err(format!("gpg cannot list its keys: {complaint}"));
+            return Err(format!("gpg cannot list its keys: {}", listed.complaint));
         }
         // Names of people may be in any encoding.
         let text = String::from_utf8_lossy(listed.output.expose());
@@ -94,10 +93,7 @@ impl Opener for Gpg {
         }
         match self.host.run(&self.call(&["--decrypt"], enc.as_bytes())) {
             Ok(finished) if finished.succeeded => Unwrapped::Opened(finished.output),
-            Ok(finished) => {
-                let complaint = finished.complaint.lines().last().unwrap_or("it said nothing");
-                Unwrapped::Broken(format!("gpg cannot decrypt it: {complaint}"))
-            }
+            Ok(finished) => Unwrapped::Broken(format!("gpg cannot decrypt it: {}", finished.complaint)),
             Err(error) => Unwrapped::Broken(format!("{}: {error}", self.program.display())),
         }
     }

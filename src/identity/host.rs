@@ -44,7 +44,7 @@ pub struct Finished {
     pub succeeded: bool,
     /// What it wrote to standard output.
     pub output: SecretBytes,
-    /// What it wrote to standard error, for people.
+    /// The last line that it wrote to standard error, for people, without control characters.
     pub complaint: String,
 }
 

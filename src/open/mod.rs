@@ -19,6 +19,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 /// What the secrets of a plan hold, in the plan's order, and what there is to say about them.
 pub struct Contents {
@@ -59,10 +60,13 @@ pub fn open(plan: &Plan<'_>, means: &Means<'_>) -> Result<Contents, Vec<Error>> 
             results.lock().unwrap_or_else(PoisonError::into_inner).insert(number, result);
         }
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(plan.files.len());
-    std::thread::scope(|scope| {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(plan.files.len());
+    thread::scope(|scope| {
         for _ in 1..threads {
-            scope.spawn(work);
+            // Where no more threads can be had, those that there are do all the work.
+            if thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                break;
+            }
         }
         work();
     });

@@ -108,6 +108,35 @@ fn a_key_may_come_from_a_command_or_a_credential() {
     insta::assert_snapshot!("credential_directory_is_missing", sandbox.fail(&with_credential, 1));
 }
 
+/// A stack that no address space has room for, so that no thread can be started.
+const NO_THREADS: (&str, &str) = ("RUST_MIN_STACK", "1125899906842624");
+
+#[test]
+fn without_threads_files_are_opened_one_after_another() {
+    let sandbox = Sandbox::new();
+    let files = ["secrets.yaml", "types.yaml", "documents.yaml"].map(|name| encrypted(name).display().to_string());
+    let secrets = files.iter().enumerate().map(|(number, file)| format!("s{number}: {{key: '', sopsFile: {file}}}"));
+    let secrets = secrets.collect::<Vec<_>>().join(", ");
+    let manifest = sandbox.user_manifest(&format!("secrets: {{{secrets}}}\n"));
+    let output = sandbox.command().arg("install").arg(&manifest).env(NO_THREADS.0, NO_THREADS.1).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(sandbox.read("run/secrets/s0"), fs::read(fixture("expected/secrets.yaml/whole")).unwrap());
+}
+
+#[test]
+fn without_threads_no_program_is_started() {
+    let sandbox = Sandbox::new();
+    let manifest = manifest(&sandbox, &encrypted("secrets.yaml").display().to_string(), "");
+    program(&sandbox, "print-key", "touch started");
+    let mut command = sandbox.command();
+    command.arg("install").arg(&manifest).env(NO_THREADS.0, NO_THREADS.1).env("PATH", path(&sandbox));
+    let output = command.env("SOPS_AGE_KEY_CMD", "print-key").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("$SOPS_AGE_KEY_CMD: print-key: Resource temporarily unavailable"), "{said}");
+    assert!(!sandbox.path("started").exists());
+}
+
 /// Runs an installation without a terminal, so that a person is asked by `systemd-ask-password`.
 fn without_terminal(sandbox: &Sandbox, manifest: &std::path::Path) -> Output {
     Command::new("setsid")
