@@ -130,7 +130,7 @@ pub(super) mod tests {
         pub(crate) files: BTreeMap<PathBuf, &'static str>,
         pub(crate) programs: BTreeMap<&'static str, &'static str>,
         pub(crate) answer: Option<&'static str>,
-        /// What was asked and run.
+        /// What was asked, shown and run.
         pub(crate) happened: Mutex<Vec<String>>,
     }
 
@@ -158,7 +158,9 @@ pub(super) mod tests {
             None
         }
 
-        fn show(&self, _: &str) {}
+        fn show(&self, message: &str) {
+            self.happened.lock().unwrap().push(format!("shown: {message}"));
+        }
     }
 
     /// A throwaway key, made for the tests.

@@ -5,7 +5,7 @@
 
 use super::ssh_key::SshKey;
 use crate::secret::SecretBytes;
-use crate::sops::data_key::Unwrapped;
+use crate::sops::data_key::{Broken, Unwrapped};
 use pgp::composed::{DecryptionOptions, Esk, Message, PlainSessionKey, TheRing};
 use pgp::crypto::public_key::PublicKeyAlgorithm;
 use pgp::packet::{PubKeyInner, PublicKey, SecretKey};
@@ -43,7 +43,7 @@ impl PgpKey {
 
     /// Tries to open an armored message that holds a data key or a share of one.
     pub fn open(&self, enc: &str) -> Unwrapped {
-        let broken = |why: &str| Unwrapped::Broken(format!("its `enc` cannot be used: {why}"));
+        let broken = |why: &str| Broken::File(format!("its `enc` cannot be used: {why}")).into();
         let (esk, message) = match Message::from_armor(enc.as_bytes()) {
             Ok((Message::Encrypted { esk, edata, is_nested }, _)) => {
                 (esk.clone(), Message::Encrypted { esk, edata, is_nested })
@@ -155,7 +155,7 @@ mod tests {
             Unwrapped::Opened(bytes) if bytes.expose() == DATA_KEY => "the data key".into(),
             Unwrapped::Opened(bytes) => format!("{} bytes", bytes.len()),
             Unwrapped::NotMine => "not mine".into(),
-            Unwrapped::Broken(why) => why,
+            Unwrapped::Broken(reasons) => reasons[0].why().to_owned(),
         }
     }
 

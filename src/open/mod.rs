@@ -3,7 +3,7 @@
 
 mod explain;
 
-use crate::error::Error;
+use crate::error::{Error, printable};
 use crate::identity::Identities;
 use crate::manifest::KeyRequest;
 use crate::plan::{Plan, PlannedSecret, SopsFile};
@@ -25,7 +25,7 @@ use std::thread;
 pub struct Contents {
     /// The bytes of each secret.
     pub secrets: Vec<SecretBytes>,
-    /// Things to tell the user that are no errors.
+    /// Things to tell the user that are no errors, a line each, without control characters.
     pub notices: Vec<String>,
 }
 
@@ -132,8 +132,8 @@ fn verify(path: &Path, format: Format, means: &Means<'_>) -> Result<VerifiedFile
     if format == Format::Age {
         return match means.keyring.decrypt_age(bytes.expose()) {
             Unwrapped::Opened(plain) => Ok(VerifiedFile::of_age(plain)),
-            Unwrapped::NotMine => Err(explain::locked_age(None, means.identities)),
-            Unwrapped::Broken(why) => Err(explain::locked_age(Some(why), means.identities)),
+            Unwrapped::NotMine => Err(explain::locked_age(&[], means.identities)),
+            Unwrapped::Broken(reasons) => Err(explain::locked_age(&reasons, means.identities)),
         };
     }
     let encrypted = EncryptedFile::read(bytes.expose(), format)
@@ -169,12 +169,12 @@ impl<'a> Taking<'a> {
             KeyRequest::KeyOrWhole(key) if self.finder.find(key).is_err() => {
                 // sops-nix's modules write the secret's name as key where the user gave none.
                 if key.to_string() != secret.name.as_str() {
-                    self.notices.push(format!(
+                    self.notices.push(printable(&format!(
                         "secret `{}`: {} has no key `{key}`, so the whole file is installed, as sops-nix does; \
                          set `key` to \"\" to say that this is meant",
                         secret.name,
                         self.path.display()
-                    ));
+                    )));
                 }
                 self.whole(secret.output)
             }

@@ -258,10 +258,13 @@ fn an_identity_file_may_be_encrypted_with_a_passphrase() {
     let output = without_terminal(&sandbox, &manifest);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(is_installed(&sandbox));
-    program(&sandbox, "systemd-ask-password", "echo wrong");
+    program(&sandbox, "systemd-ask-password", "echo asked >> asked; echo wrong");
     let output = without_terminal(&sandbox, &manifest);
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("the passphrase is wrong"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said.matches("sops-install: the passphrase is wrong\n").count(), 3, "{said}");
+    assert!(said.contains("keys.age: the passphrase is wrong\n"), "{said}");
+    assert_eq!(sandbox.read("asked"), b"asked\n".repeat(3));
 }
 
 /// A plugin of the age project itself, which takes the passphrase from its environment.
