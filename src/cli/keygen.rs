@@ -2,7 +2,7 @@
 
 use super::{Exit, Process, report};
 use crate::error::{Error, Result};
-use crate::identity::age::generate;
+use crate::identity;
 use crate::secret::SecretBytes;
 use crate::system::write::write_new;
 use anyhow::Context;
@@ -18,7 +18,7 @@ pub(super) struct Keygen {
 }
 
 pub(super) fn run(arguments: &Keygen, process: &mut Process<'_>) -> anyhow::Result<Exit> {
-    let (identity, recipient) = generate();
+    let (identity, recipient) = identity::generate();
     let mut text = SecretBytes::from(format!("# public key: {recipient}\n"));
     text.push(identity.expose());
     text.push_text("\n");

@@ -19,26 +19,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 type BoxedIdentity = Box<dyn age::Identity + Send + Sync>;
 
 /// An identity that opens age files without asking anyone.
-pub struct AgeKey {
+pub(super) struct AgeKey {
     identity: BoxedIdentity,
     recipient: String,
 }
 
 impl AgeKey {
     /// Reads `AGE-SECRET-KEY-1…`. The error never holds the text.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         let identity = x25519::Identity::from_str(text).map_err(|why| format!("is no age identity: {why}"))?;
         let recipient = identity.to_public().to_string();
         Ok(Self::new(identity, recipient))
     }
 
     /// An identity whose public form is `recipient`.
-    pub fn new(identity: impl age::Identity + Send + Sync + 'static, recipient: String) -> Self {
+    pub(super) fn new(identity: impl age::Identity + Send + Sync + 'static, recipient: String) -> Self {
         Self { identity: Box::new(identity), recipient }
     }
 
     /// The public form, such as `age1…`.
-    pub fn recipient(&self) -> String {
+    pub(super) fn recipient(&self) -> String {
         self.recipient.clone()
     }
 }
@@ -103,7 +103,7 @@ fn one_line(why: &DecryptError) -> String {
 }
 
 /// Decrypts an age file, armored or binary, of which no more than `longest` bytes are read.
-pub fn decrypt(file: &[u8], identity: &dyn age::Identity, longest: usize) -> Result<SecretBytes, DecryptError> {
+pub(super) fn decrypt(file: &[u8], identity: &dyn age::Identity, longest: usize) -> Result<SecretBytes, DecryptError> {
     let decryptor = Decryptor::new_buffered(ArmoredReader::new(file))?;
     let mut reader = decryptor.decrypt(std::iter::once(identity))?;
     let mut plain = SecretBytes::with_capacity(longest.min(file.len()));

@@ -50,7 +50,7 @@ pub struct Finished {
 
 /// Lets the `age` crate ask through a [`Host`].
 #[derive(Clone)]
-pub struct Asking(pub Arc<dyn Host>);
+pub(super) struct Asking(pub(super) Arc<dyn Host>);
 
 impl Callbacks for Asking {
     fn display_message(&self, message: &str) {

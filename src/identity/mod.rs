@@ -3,17 +3,18 @@
 //! [`Identities::load`] reads where they may be; [`Identities`] opens master keys with them. What costs a person or a
 //! hardware key something is tried last, and only where it may fit.
 
-pub mod age;
+mod age;
 mod command;
 mod gpg;
 pub mod host;
 mod load;
 mod locked;
-pub mod pgp;
-pub mod post_quantum;
-pub mod ssh;
-pub mod ssh_key;
+mod pgp;
+mod post_quantum;
+mod ssh;
+mod ssh_key;
 
+pub use age::generate;
 pub use load::recipients;
 
 use crate::error::printable;

@@ -77,7 +77,7 @@ pub(super) fn derived_of_line(line: &str) -> Option<String> {
 
 /// Turns the seed of an Ed25519 key into an age identity: the secret scalar is the first half of SHA-512 of the seed,
 /// clamped.
-pub fn from_seed(seed: &[u8; 32]) -> Result<AgeKey, String> {
+pub(super) fn from_seed(seed: &[u8; 32]) -> Result<AgeKey, String> {
     let mut hash = Sha512::digest(seed);
     let mut scalar = Zeroizing::new([0u8; 32]);
     scalar.copy_from_slice(hash.get(..32).unwrap_or_default());

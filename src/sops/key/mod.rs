@@ -32,7 +32,7 @@ impl KeyPath {
     }
 
     /// The parts between the slashes.
-    pub fn parts(&self) -> &[String] {
+    fn parts(&self) -> &[String] {
         &self.parts
     }
 }
