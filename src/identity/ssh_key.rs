@@ -32,7 +32,7 @@ enum State {
 pub(super) enum Wrong {
     /// It is not the one.
     Passphrase,
-    /// It is, but what it opens cannot be used. The text says why.
+    /// It may be, but what it is for cannot be opened or used. The text says why.
     Key(String),
 }
 

@@ -4,6 +4,7 @@ use crate::error::{Error, quoted};
 use crate::identity::{Identities, Identity};
 use crate::plan::{Plan, SopsFile};
 use crate::sops::cipher::CipherError;
+use crate::sops::convert::Output;
 use crate::sops::data_key::{Broken, NoDataKey};
 use crate::sops::decrypt::Refused;
 use crate::sops::format::Format;
@@ -39,9 +40,10 @@ pub(super) fn not_sops(error: NotSops, path: &Path, format: Format, bytes: &[u8]
         NotSops::Metadata(BadMetadata::Missing) => Error::new("has no sops metadata, so it is not encrypted")
             .help(format!("encrypt it with `sops encrypt --in-place {}`", quoted(path)))
             .help(wrong_format(format)),
-        NotSops::Metadata(BadMetadata::Unusable(why)) => {
-            Error::new("has sops metadata that cannot be used").because_text(why).help("take a good copy of the file")
-        }
+        NotSops::Metadata(BadMetadata::Unusable(why)) => Error::new("has sops metadata that cannot be used")
+            .because_text(why)
+            .help("take a good copy of the file; only sops itself should change what stands under `sops`")
+            .help("where it is a rule that is wrong, correct it in .sops.yaml and encrypt the file anew"),
     }
 }
 
@@ -207,13 +209,15 @@ pub(super) fn not_found<'a>(
     let told = Error::new(format!("the key `{key}` is not in {}", path.display())).because_text(miss.why.as_str());
     let mut later = file.documents().iter().skip(1);
     match later.any(|document| Finder::new(document).find(key).is_ok()) {
-        true => told.help("it stands in a later document of the file; only the first is searched, as in sops"),
+        true => told
+            .note("it stands in a later document of the file; only the first is searched, as in sops")
+            .help("move it to the first document, or install the whole file"),
         false => told.help(finder.help(key, miss)),
     }
 }
 
 /// A value that was found and cannot be installed.
-pub(super) fn unprintable(key: Option<&KeyPath>, why: Unprintable, path: &Path) -> Error {
+pub(super) fn unprintable(key: Option<&KeyPath>, why: Unprintable, output: Option<Output>, path: &Path) -> Error {
     let what = match key {
         Some(key) => format!("the key `{key}` in {}", path.display()),
         None => format!("the file {}", path.display()),
@@ -222,7 +226,11 @@ pub(super) fn unprintable(key: Option<&KeyPath>, why: Unprintable, path: &Path) 
         Unprintable::Null => Error::new(format!("{what} is null: there is nothing to install"))
             .help(format!("give it a value with `sops edit {}`, or take the secret out of the manifest", quoted(path))),
         Unprintable::Format(why) => {
-            Error::new(format!("{what} cannot be written out")).because_text(why).help("check the format and the key")
+            let error = Error::new(format!("{what} cannot be written out")).because_text(why);
+            match output {
+                Some(_) => error.help("choose another `output`, or the key of something that fits"),
+                None => error.help(format!("check `format`, and the file with `sops decrypt {}`", quoted(path))),
+            }
         }
     }
 }

@@ -127,8 +127,9 @@ fn open_file(plan: &Plan<'_>, file: &SopsFile<'_>, means: &Means<'_>) -> Result<
 }
 
 fn verify(path: &Path, format: Format, means: &Means<'_>) -> Result<VerifiedFile, Error> {
-    let bytes = (means.read)(path)
-        .map_err(|error| Error::new("cannot be read").because(error).help("check the path of the file"))?;
+    let bytes = (means.read)(path).map_err(|error| {
+        Error::new("cannot be read").because(error).help("check the path of the file, and who may read it")
+    })?;
     if format == Format::Age {
         return match means.keyring.decrypt_age(bytes.expose()) {
             Unwrapped::Opened(plain) => Ok(VerifiedFile::of_age(plain)),
@@ -187,7 +188,7 @@ impl<'a> Taking<'a> {
             Ok(node) => self
                 .file
                 .extract(Part::Value(node), output)
-                .map_err(|why| explain::unprintable(Some(key), why, self.path)),
+                .map_err(|why| explain::unprintable(Some(key), why, output, self.path)),
             Err(miss) => Err(explain::not_found(&miss, key, &self.finder, self.file, self.path)),
         }
     }
@@ -195,7 +196,7 @@ impl<'a> Taking<'a> {
     fn whole(&mut self, output: Option<Output>) -> Result<SecretBytes, Error> {
         let print = || {
             let printed = self.file.extract(Part::Whole, output);
-            printed.map_err(|why| explain::unprintable(None, why, self.path))
+            printed.map_err(|why| explain::unprintable(None, why, output, self.path))
         };
         match (&self.whole, output) {
             (Some(bytes), None) => Ok(bytes.clone()),

@@ -403,7 +403,9 @@ fn recipient_prints_what_the_tools_of_each_key_print() {
     assert!(of("age-pq.txt").starts_with("age1pq1"));
     let pgp = "BE559F56D9EEE06750C0CEB6C13202594ED9C2C3";
     assert_eq!([of("ssh_rsa"), of("ssh_rsa.pub")], [pgp, pgp]);
-    let output = sandbox.run(&["recipient", "gone", fixture("README").to_str().unwrap()]);
+    sandbox.write("README", "no key\n");
+    let locked = fixture("keys/ssh/ed25519-pkcs8-aes256");
+    let output = sandbox.run(&["recipient", "gone", "README", locked.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     insta::assert_snapshot!("recipient_of_nothing", sandbox.tidy(&output.stderr));
 }

@@ -32,7 +32,7 @@ impl KeyPath {
     }
 
     /// The parts between the slashes.
-    fn parts(&self) -> &[String] {
+    pub fn parts(&self) -> &[String] {
         &self.parts
     }
 }
