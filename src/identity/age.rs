@@ -246,9 +246,9 @@ pub(super) fn parse(text: &SecretBytes, origin: &str, host: &Arc<dyn Host>) -> (
                 Err(why) => problems.push(format!("line {} {why}", number + 1)),
             }
         }
-        // A line of prose has many words.
-        problems.dedup();
     }
+    // A line of prose has many words.
+    problems.dedup();
     if found.is_empty() && problems.is_empty() {
         problems.push("holds no identity".into());
     }
