@@ -117,6 +117,14 @@ pub fn rendered(file: &str) -> Option<&str> {
     file.strip_prefix(RENDERED)?.strip_prefix('/')
 }
 
+/// What people call a file of a generation.
+pub fn subject(file: &str) -> String {
+    match rendered(file) {
+        Some(name) => format!("template `{name}`"),
+        None => format!("secret `{file}`"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

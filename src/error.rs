@@ -15,8 +15,8 @@ pub struct Error(Box<Parts>);
 struct Parts {
     what: String,
     why: Option<anyhow::Error>,
-    /// Facts and remedies in the order in which they are shown, each with its label.
-    more: Vec<(&'static str, String)>,
+    /// Facts and remedies in the order in which they are shown: each with its label, and the lines of its list.
+    more: Vec<(&'static str, String, Vec<String>)>,
 }
 
 /// The result of a step that fails with one [`Error`].
@@ -41,13 +41,22 @@ impl Error {
 
     /// Adds something to try.
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.0.more.push(("help", help.into()));
+        self.0.more.push(("help", help.into(), Vec::new()));
         self
     }
 
-    /// Adds a fact. Each line of it stands on a line of its own.
+    /// Adds a fact.
     pub fn note(mut self, note: impl Into<String>) -> Self {
-        self.0.more.push(("note", note.into()));
+        self.0.more.push(("note", note.into(), Vec::new()));
+        self
+    }
+
+    /// Adds a list of facts below a heading, each on a line of its own. A list without items is left out.
+    pub fn list(mut self, heading: impl Into<String>, items: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let items: Vec<String> = items.into_iter().map(Into::into).collect();
+        if !items.is_empty() {
+            self.0.more.push(("note", heading.into(), items));
+        }
         self
     }
 
@@ -59,12 +68,12 @@ impl Error {
 
     /// All of it on one line: the headline, then each thing to try.
     pub fn one_line(&self) -> String {
-        let help = self.0.more.iter().map(|(_, text)| format!("; {}", printable(text)));
+        let help = self.0.more.iter().map(|(_, text, _)| format!("; {}", printable(text)));
         std::iter::once(self.headline()).chain(help).collect()
     }
 
     /// `WHAT: WHY` on one line, without what follows.
-    pub fn headline(&self) -> String {
+    fn headline(&self) -> String {
         let line = match &self.0.why {
             Some(why) => format!("{}: {why:#}", self.0.what),
             None => self.0.what.clone(),
@@ -76,11 +85,10 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.headline())?;
-        for (label, text) in &self.0.more {
-            let mut lines = text.lines();
-            write!(f, "\n  {label}: {}", printable(lines.next().unwrap_or_default()))?;
-            for line in lines {
-                write!(f, "\n        {}", printable(line))?;
+        for (label, text, items) in &self.0.more {
+            write!(f, "\n  {label}: {}", printable(text))?;
+            for item in items {
+                write!(f, "\n        {}", printable(item))?;
             }
         }
         Ok(())
@@ -148,8 +156,14 @@ mod tests {
 
     #[test]
     fn a_name_cannot_write_a_line_of_its_own() {
-        let error = Error::new("secret `a\nb`").help("did you mean `c\u{1b}[31m`?").note("one\ntwo");
-        assert_eq!(error.to_string(), "secret `a\\nb`\n  help: did you mean `c\\u{1b}[31m`?\n  note: one\n        two");
+        let error = Error::new("secret `a\nb`")
+            .help("did you mean `c\u{1b}[31m`?")
+            .note("one\ntwo")
+            .list("three", ["four", "five\nsix"]);
+        assert_eq!(
+            error.to_string(),
+            "secret `a\\nb`\n  help: did you mean `c\\u{1b}[31m`?\n  note: one\\ntwo\n  note: three\n        four\n        five\\nsix"
+        );
     }
 
     #[test]

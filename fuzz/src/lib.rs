@@ -5,10 +5,11 @@
 
 #![forbid(unsafe_code)]
 
+use sops_install::escape::Escape;
 use sops_install::identity;
 use sops_install::identity::host::{Call, Finished, Host};
 use sops_install::manifest::name::Name;
-use sops_install::manifest::{self, Placeholders, Surroundings};
+use sops_install::manifest::{self, Placeholder, Placeholders, Surroundings};
 use sops_install::secret::SecretBytes;
 use sops_install::sops::EncryptedFile;
 use sops_install::sops::cipher::Cipher;
@@ -18,7 +19,7 @@ use sops_install::sops::key::{Finder, KeyPath};
 use sops_install::sops::store::{self, go_number};
 use sops_install::sops::time;
 use sops_install::sops::tree::Map;
-use sops_install::template::Renderer;
+use sops_install::template::Reader;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -130,16 +131,23 @@ pub fn key_path(data: &[u8]) -> bool {
     }
 }
 
-/// A template; the first line holds its placeholders, parted by spaces. A manifest has no empty ones.
+/// A template; the first line holds its placeholders, parted by spaces. Without any it is read in the form for people.
 pub fn template(data: &[u8]) -> bool {
     let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
     let (names, template) = data.split_at(end);
     let (Ok(names), Ok(name)) = (std::str::from_utf8(names), Name::new("secret")) else { return false };
-    let placeholders: Placeholders =
-        names.split(' ').filter(|text| !text.is_empty()).map(|text| (text.to_owned(), name.clone())).collect();
-    let content = SecretBytes::from("<content>");
+    let escapes = [None].into_iter().chain(Escape::ALL.map(Some)).cycle();
+    let texts: BTreeMap<String, Placeholder> = names
+        .split(' ')
+        .filter(|text| !text.is_empty())
+        .zip(escapes)
+        .map(|(text, escape)| (text.to_owned(), Placeholder { secret: name.clone(), escape }))
+        .collect();
+    let placeholders = if texts.is_empty() { Placeholders::Braces } else { Placeholders::Texts(texts) };
+    let content = SecretBytes::from("<content> \"{{ secret }}\"");
     let contents = BTreeMap::from([(&name, &content)]);
-    Renderer::new(&placeholders).is_ok_and(|renderer| renderer.render(template, &contents).is_ok())
+    let Ok(reader) = Reader::new(&placeholders, std::iter::once(&name)) else { return false };
+    reader.parse(template).is_ok_and(|parsed| parsed.render(template, &contents).is_ok())
 }
 
 /// Private keys: age identities and SSH keys, as text that a stranger may have written.

@@ -40,9 +40,12 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "nan",
         ],
         "key_path" => &["a/b/c/1/d", "a\\/b/0", "a/x\na: {y: 1}\n", "/", "\\\\/\\/", "servers/0\nservers: [a]\n"],
-        "template" => {
-            &["<A> <B>\ntext <A> and <B>\n", "aa a ab\naaabab", "<SOPS:0:PLACEHOLDER>\nx=<SOPS:0:PLACEHOLDER>"]
-        }
+        "template" => &[
+            "<A> <B>\ntext <A> and <B>\n",
+            "aa a ab\naaabab",
+            "<SOPS:0:PLACEHOLDER>\nx=<SOPS:0:PLACEHOLDER>",
+            "\n{{ secret }} \"{{secret|json}}\" {{ \"{{\" }}\n{{ secret | shell }}{{ secret | systemd-env }}",
+        ],
         "manifest" => &[
             "secrets: {a: {key: b, sopsFile: c.yaml, owner: d, mode: '0400', path: /e}}\nage: {keyFile: f}\n",
             r#"{"secrets": [{"name": "a", "key": "b", "path": "/run/a", "sopsFile": "/c.yaml", "format": "yaml", "mode": "0400"}]}"#,

@@ -2,7 +2,7 @@
 
 use super::setting::{self, Caller};
 use super::{Exit, Process, report, tell, variables};
-use crate::changes::{Change, Changes};
+use crate::changes::{Change, Changes, subject};
 use crate::error::Error;
 use crate::identity::Variables;
 use crate::install::{self, Installed, Preview, Run};
@@ -177,7 +177,7 @@ fn summary(done: &Installed) -> String {
 pub(super) fn partly(changes: &Changes) -> Option<String> {
     let of = |wanted: Change| {
         let files = changes.0.iter().filter(|(_, change)| **change == wanted);
-        files.map(|(file, _)| format!("`{file}`")).collect::<Vec<_>>().join(", ")
+        files.map(|(file, _)| subject(file)).collect::<Vec<_>>().join(", ")
     };
     let (kept, absent) = (of(Change::Kept), of(Change::Absent));
     let parts = [("these stay what they were", kept), ("these are absent", absent)];

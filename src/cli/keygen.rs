@@ -2,9 +2,9 @@
 
 use super::{Exit, Process, report};
 use crate::error::{Error, Result};
-use crate::identity::age::generate;
+use crate::identity;
 use crate::secret::SecretBytes;
-use crate::system::dir::Dir;
+use crate::system::write::write_new;
 use anyhow::Context;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub(super) struct Keygen {
 }
 
 pub(super) fn run(arguments: &Keygen, process: &mut Process<'_>) -> anyhow::Result<Exit> {
-    let (identity, recipient) = generate();
+    let (identity, recipient) = identity::generate();
     let mut text = SecretBytes::from(format!("# public key: {recipient}\n"));
     text.push(identity.expose());
     text.push_text("\n");
@@ -48,11 +48,8 @@ fn write(path: &Path, text: &SecretBytes) -> Result<()> {
         match exists {
             true => error
                 .help("an identity is never overwritten: what is encrypted to it could be lost; choose another file"),
-            false => error.help("check the directory, and who may write there"),
+            false => error.help("check the directory, the space in it, and who may write there"),
         }
     };
-    let Some(name) = path.file_name() else { return Err(describe(io::ErrorKind::InvalidFilename.into())) };
-    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let directory = Dir::open_trusted(directory).map_err(describe)?;
-    directory.write_file(name, text, None, 0o600).map_err(describe)
+    write_new(path, text).map_err(describe)
 }

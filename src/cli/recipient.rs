@@ -35,10 +35,12 @@ pub(super) fn run(arguments: &Recipient, process: &mut Process<'_>) -> anyhow::R
 
 fn of_file(file: &Path) -> Result<Vec<String>> {
     let describe = || Error::new(format!("no recipient in {}", file.display()));
-    let bytes = read(file).map_err(|error| describe().because(error).help("check the path of the file"))?;
+    let bytes = read(file)
+        .map_err(|error| describe().because(error).help("check the path of the file, and who may read it"))?;
     recipients(&bytes, &file.display().to_string(), &machine()).map_err(|problems| {
         describe()
             .because_text(problems.join("; "))
             .help("give a file of age identities, or an SSH key of type ed25519 or rsa")
+            .help("of a locked SSH key, `ssh-keygen -y -f FILE` prints the public one, which can be given too")
     })
 }

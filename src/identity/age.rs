@@ -1,42 +1,44 @@
 //! age identities: native ones, those of plugins, and files of either that are encrypted with a passphrase.
 
 use super::host::{Asking, Host};
+use super::locked::{Lock, Locked};
 use super::post_quantum::PostQuantum;
+use super::ssh_key::Wrong;
 use super::{Fit, Opener};
 use crate::secret::SecretBytes;
-use crate::sops::data_key::Unwrapped;
+use crate::sops::data_key::{Broken, Unwrapped};
 use crate::sops::metadata::MasterKey;
 use age::armor::ArmoredReader;
 use age::secrecy::{ExposeSecret, SecretString};
 use age::{DecryptError, Decryptor, scrypt, x25519};
 use std::io::Read;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// An age identity of any kind.
 type BoxedIdentity = Box<dyn age::Identity + Send + Sync>;
 
 /// An identity that opens age files without asking anyone.
-pub struct AgeKey {
+pub(super) struct AgeKey {
     identity: BoxedIdentity,
     recipient: String,
 }
 
 impl AgeKey {
     /// Reads `AGE-SECRET-KEY-1…`. The error never holds the text.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         let identity = x25519::Identity::from_str(text).map_err(|why| format!("is no age identity: {why}"))?;
         let recipient = identity.to_public().to_string();
         Ok(Self::new(identity, recipient))
     }
 
     /// An identity whose public form is `recipient`.
-    pub fn new(identity: impl age::Identity + Send + Sync + 'static, recipient: String) -> Self {
+    pub(super) fn new(identity: impl age::Identity + Send + Sync + 'static, recipient: String) -> Self {
         Self { identity: Box::new(identity), recipient }
     }
 
     /// The public form, such as `age1…`.
-    pub fn recipient(&self) -> String {
+    pub(super) fn recipient(&self) -> String {
         self.recipient.clone()
     }
 }
@@ -74,8 +76,7 @@ pub(super) fn unwrap(key: &MasterKey, identity: &dyn age::Identity) -> Unwrapped
     const LONGEST: usize = 64;
     match decrypt(enc.as_bytes(), identity, LONGEST) {
         Ok(share) => Unwrapped::Opened(share),
-        Err(DecryptError::NoMatchingKeys) => Unwrapped::NotMine,
-        Err(why) => Unwrapped::Broken(format!("its `enc` cannot be used: {why}")),
+        Err(why) => not_opened("its `enc`", &why),
     }
 }
 
@@ -83,13 +84,26 @@ pub(super) fn unwrap(key: &MasterKey, identity: &dyn age::Identity) -> Unwrapped
 fn whole_file(file: &[u8], identity: &dyn age::Identity) -> Unwrapped {
     match decrypt(file, identity, file.len()) {
         Ok(plain) => Unwrapped::Opened(plain),
-        Err(DecryptError::NoMatchingKeys) => Unwrapped::NotMine,
-        Err(why) => Unwrapped::Broken(format!("it cannot be decrypted: {why}")),
+        Err(why) => not_opened("it", &why),
     }
 }
 
+/// What an error says of `what`, the age file that did not open.
+fn not_opened(what: &str, why: &DecryptError) -> Unwrapped {
+    match why {
+        DecryptError::NoMatchingKeys => Unwrapped::NotMine,
+        DecryptError::Plugin(_) | DecryptError::PluginResolve(_) => Broken::Identity(one_line(why)).into(),
+        why => Broken::File(format!("{what} cannot be used: {}", one_line(why))).into(),
+    }
+}
+
+/// An error of the `age` crate, which may have several lines.
+fn one_line(why: &DecryptError) -> String {
+    why.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
 /// Decrypts an age file, armored or binary, of which no more than `longest` bytes are read.
-pub fn decrypt(file: &[u8], identity: &dyn age::Identity, longest: usize) -> Result<SecretBytes, DecryptError> {
+pub(super) fn decrypt(file: &[u8], identity: &dyn age::Identity, longest: usize) -> Result<SecretBytes, DecryptError> {
     let decryptor = Decryptor::new_buffered(ArmoredReader::new(file))?;
     let mut reader = decryptor.decrypt(std::iter::once(identity))?;
     let mut plain = SecretBytes::with_capacity(longest.min(file.len()));
@@ -106,7 +120,7 @@ pub fn decrypt(file: &[u8], identity: &dyn age::Identity, longest: usize) -> Res
 }
 
 /// The identity of a plugin, `AGE-PLUGIN-NAME-1…`.
-pub(super) struct PluginKey {
+struct PluginKey {
     plugin: String,
     identity: age::plugin::Identity,
     host: Arc<dyn Host>,
@@ -120,7 +134,7 @@ impl PluginKey {
         let asking = Asking(Arc::clone(&self.host));
         match age::plugin::IdentityPluginV1::new(&self.plugin, std::slice::from_ref(&self.identity), asking) {
             Ok(plugin) => open(&plugin),
-            Err(_) => Unwrapped::Broken(format!("the plugin age-plugin-{} is not on the PATH", self.plugin)),
+            Err(_) => Broken::Identity(format!("the plugin age-plugin-{} is not on the PATH", self.plugin)).into(),
         }
     }
 }
@@ -151,68 +165,35 @@ impl Opener for PluginKey {
     }
 }
 
-/// A file of identities that is encrypted with a passphrase. It is asked for when the file may be needed, and once.
-pub(super) struct LockedFile {
-    file: SecretBytes,
-    origin: String,
-    host: Arc<dyn Host>,
-    unlocked: OnceLock<Result<Vec<Found>, String>>,
-}
+/// A file of identities that is encrypted with a passphrase.
+struct LockedFile(SecretBytes);
 
-impl LockedFile {
-    fn unlock(&self) -> Result<Vec<Found>, String> {
+impl Lock for LockedFile {
+    fn kind(&self) -> &'static str {
+        "identity file"
+    }
+
+    fn unlocked_by(&self, passphrase: &SecretBytes, origin: &str, host: &Arc<dyn Host>) -> Result<Vec<Found>, Wrong> {
         // Passphrases are meant to cost time; this is about 16 times what `age` itself writes.
         const HIGHEST_WORK_FACTOR: u8 = 22;
-        let answer = self.host.ask(&format!("Passphrase of the identity file {}", self.origin))?;
-        let passphrase = answer.expose_text().ok_or("the passphrase is not UTF-8")?;
+        let Self(file) = self;
+        // age takes only text.
+        let passphrase = passphrase.expose_text().ok_or(Wrong::Passphrase)?;
         let mut identity = scrypt::Identity::new(SecretString::from(passphrase.to_owned()));
         identity.set_max_work_factor(HIGHEST_WORK_FACTOR);
-        let plain = decrypt(self.file.expose(), &identity, self.file.len()).map_err(|why| match why {
-            DecryptError::NoMatchingKeys | DecryptError::DecryptionFailed => "the passphrase is wrong".to_owned(),
-            why => why.to_string(),
+        let plain = decrypt(file.expose(), &identity, file.len()).map_err(|why| match why {
+            DecryptError::NoMatchingKeys | DecryptError::DecryptionFailed => Wrong::Passphrase,
+            why => Wrong::Key(one_line(&why)),
         })?;
-        let (found, problems) = parse(&plain, &self.origin, &self.host);
+        let (found, problems) = parse(&plain, origin, host);
         match problems.into_iter().next() {
-            Some(problem) if found.is_empty() => Err(problem),
+            Some(problem) if found.is_empty() => Err(Wrong::Key(problem)),
             _ => Ok(found),
         }
     }
-}
 
-impl LockedFile {
-    fn with_found(&self, open: impl Fn(&dyn Opener) -> Unwrapped) -> Unwrapped {
-        match self.unlocked.get_or_init(|| self.unlock()) {
-            Ok(found) => first(found, open),
-            Err(why) => Unwrapped::Broken(format!("{}: {why}", self.origin)),
-        }
-    }
-}
-
-/// What the first of several identities that has something to say, says.
-pub(super) fn first(found: &[Found], open: impl Fn(&dyn Opener) -> Unwrapped) -> Unwrapped {
-    let mut answers = found.iter().map(|found| open(&*found.opener));
-    answers.find(|answer| !matches!(answer, Unwrapped::NotMine)).unwrap_or(Unwrapped::NotMine)
-}
-
-impl Opener for LockedFile {
-    fn fits(&self, key: &MasterKey) -> Fit {
-        match self.unlocked.get() {
-            Some(Ok(found)) => found.iter().map(|found| found.opener.fits(key)).min().unwrap_or(Fit::No),
-            Some(Err(_)) | None if matches!(key, MasterKey::Age { .. }) => Fit::Costly,
-            _ => Fit::No,
-        }
-    }
-
-    fn open(&self, key: &MasterKey) -> Unwrapped {
-        self.with_found(|opener| opener.open(key))
-    }
-
-    fn decrypt_age(&self, file: &[u8]) -> Unwrapped {
-        self.with_found(|opener| opener.decrypt_age(file))
-    }
-
-    fn is_costly(&self) -> bool {
-        self.unlocked.get().is_none()
+    fn may_fit(&self, key: &MasterKey) -> bool {
+        matches!(key, MasterKey::Age { .. })
     }
 }
 
@@ -230,18 +211,31 @@ impl Found {
     }
 }
 
+/// Opens a master key with whichever of several identities can.
+pub(super) fn open_with(found: &[Found], key: &MasterKey) -> Unwrapped {
+    super::open(key, found.iter().map(|found| &*found.opener), |fit| fit != Fit::No)
+}
+
+/// Decrypts a whole age file with whichever of several identities can.
+pub(super) fn decrypt_with(found: &[Found], file: &[u8]) -> Unwrapped {
+    super::decrypt_age(file, found.iter().map(|found| &*found.opener))
+}
+
 /// Reads a text of identities: one a line, or several parted by blanks, as sops takes them in a variable. Empty lines
 /// and lines that begin with `#` are left out. Gives the identities and, for each part that is none, what is wrong.
 pub(super) fn parse(text: &SecretBytes, origin: &str, host: &Arc<dyn Host>) -> (Vec<Found>, Vec<String>) {
     let bytes = text.expose();
     if bytes.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----") || bytes.starts_with(b"age-encryption.org/") {
-        let locked = LockedFile {
-            file: text.clone(),
-            origin: origin.to_owned(),
-            host: Arc::clone(host),
-            unlocked: OnceLock::new(),
+        return match Decryptor::new_buffered(ArmoredReader::new(bytes)) {
+            Ok(file) if file.is_scrypt() => {
+                let locked = Locked::new(LockedFile(text.clone()), Vec::new(), origin, host);
+                (vec![Found::new("an encrypted identity file".into(), locked)], Vec::new())
+            }
+            Ok(_) => (Vec::new(), vec!["is encrypted to a key; an identity file takes a passphrase".into()]),
+            Err(why) => {
+                (Vec::new(), vec![format!("is an encrypted identity file that is damaged: {}", one_line(&why))])
+            }
         };
-        return (vec![Found::new("an encrypted identity file".into(), locked)], Vec::new());
     }
     let (mut found, mut problems) = (Vec::new(), Vec::new());
     let Some(text) = text.expose_text() else { return (found, vec!["holds bytes that are not text".into()]) };
@@ -253,6 +247,8 @@ pub(super) fn parse(text: &SecretBytes, origin: &str, host: &Arc<dyn Host>) -> (
             }
         }
     }
+    // A line of prose has many words.
+    problems.dedup();
     if found.is_empty() && problems.is_empty() {
         problems.push("holds no identity".into());
     }
@@ -317,7 +313,11 @@ mod tests {
         assert!(problems[1].starts_with("line 3 is no age identity: "));
         assert!(!problems[1].contains("GARBAGE"));
         assert_eq!(parsed("# only a comment\n"), (0, vec!["holds no identity".into()]));
-        assert_eq!(parsed("age-encryption.org/v1\n"), (1, vec![]));
+        let (found, problems) = parsed("age-encryption.org/v1\n");
+        assert!(
+            found == 0 && problems[0].starts_with("is an encrypted identity file that is damaged: "),
+            "{problems:?}"
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::host::{Call, Host};
 use super::{Fit, Opener, age, ssh};
-use crate::sops::data_key::Unwrapped;
+use crate::sops::data_key::{Broken, Unwrapped};
 use crate::sops::metadata::MasterKey;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,8 +57,7 @@ impl KeyCommand {
         };
         let finished = self.host.run(&call).map_err(|error| format!("${}: {program}: {error}", self.variable))?;
         if !finished.succeeded {
-            let complaint = finished.complaint.lines().last().unwrap_or("it said nothing");
-            return Err(format!("${}: {program} failed: {complaint}", self.variable));
+            return Err(format!("${}: {program} failed: {}", self.variable, finished.complaint));
         }
         let origin = format!("${}", self.variable);
         let (found, problems) = match self.prints {
@@ -82,14 +81,14 @@ impl Opener for KeyCommand {
 
     fn open(&self, key: &MasterKey) -> Unwrapped {
         match key {
-            MasterKey::Age { recipient, .. } => self.with_printed(recipient, |opener| opener.open(key)),
+            MasterKey::Age { recipient, .. } => self.with_printed(recipient, |found| age::open_with(found, key)),
             _ => Unwrapped::NotMine,
         }
     }
 
     fn decrypt_age(&self, file: &[u8]) -> Unwrapped {
         // The file does not tell to whom it is encrypted.
-        self.with_printed("", |opener| opener.decrypt_age(file))
+        self.with_printed("", |found| age::decrypt_with(found, file))
     }
 
     fn is_costly(&self) -> bool {
@@ -98,15 +97,15 @@ impl Opener for KeyCommand {
 }
 
 impl KeyCommand {
-    fn with_printed(&self, recipient: &str, open: impl Fn(&dyn Opener) -> Unwrapped) -> Unwrapped {
+    fn with_printed(&self, recipient: &str, open: impl FnOnce(&[age::Found]) -> Unwrapped) -> Unwrapped {
         // Held while the command runs: files that are opened at the same time must not run it twice.
         let printed = {
             let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(printed.entry(recipient.to_owned()).or_insert_with(|| Arc::new(self.run(recipient))))
         };
         match &*printed {
-            Err(why) => Unwrapped::Broken(why.clone()),
-            Ok(found) => age::first(found, open),
+            Err(why) => Broken::Identity(why.clone()).into(),
+            Ok(found) => open(found),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::host::{Call, Host};
 use super::{Fit, Opener};
-use crate::sops::data_key::Unwrapped;
+use crate::sops::data_key::{Broken, Unwrapped};
 use crate::sops::metadata::MasterKey;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -48,8 +48,7 @@ impl Gpg {
         let listed = self.host.run(&self.call(&["--with-colons", "--list-secret-keys"], b""));
         let listed = listed.map_err(|error| format!("{}: {error}", self.program.display()))?;
         if !listed.succeeded {
-            let complaint = listed.complaint.lines().last().unwrap_or("it said nothing");
-            return Err(format!("gpg cannot list its keys: {complaint}"));
+            return Err(format!("gpg cannot list its keys: {}", listed.complaint));
         }
         // Names of people may be in any encoding.
         let text = String::from_utf8_lossy(listed.output.expose());
@@ -90,15 +89,12 @@ impl Opener for Gpg {
     fn open(&self, key: &MasterKey) -> Unwrapped {
         let MasterKey::Pgp { enc, .. } = key else { return Unwrapped::NotMine };
         if let Some(Err(why)) = self.fingerprints.get() {
-            return Unwrapped::Broken(why.clone());
+            return Broken::Identity(why.clone()).into();
         }
         match self.host.run(&self.call(&["--decrypt"], enc.as_bytes())) {
             Ok(finished) if finished.succeeded => Unwrapped::Opened(finished.output),
-            Ok(finished) => {
-                let complaint = finished.complaint.lines().last().unwrap_or("it said nothing");
-                Unwrapped::Broken(format!("gpg cannot decrypt it: {complaint}"))
-            }
-            Err(error) => Unwrapped::Broken(format!("{}: {error}", self.program.display())),
+            Ok(finished) => Broken::Identity(format!("gpg cannot decrypt it: {}", finished.complaint)).into(),
+            Err(error) => Broken::Identity(format!("{}: {error}", self.program.display())).into(),
         }
     }
 }

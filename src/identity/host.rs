@@ -44,13 +44,13 @@ pub struct Finished {
     pub succeeded: bool,
     /// What it wrote to standard output.
     pub output: SecretBytes,
-    /// What it wrote to standard error, for people.
+    /// The last line that it wrote to standard error, for people, without control characters.
     pub complaint: String,
 }
 
 /// Lets the `age` crate ask through a [`Host`].
 #[derive(Clone)]
-pub struct Asking(pub Arc<dyn Host>);
+pub(super) struct Asking(pub(super) Arc<dyn Host>);
 
 impl Callbacks for Asking {
     fn display_message(&self, message: &str) {

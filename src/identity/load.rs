@@ -95,8 +95,10 @@ impl Identities {
 }
 
 /// The recipients that files can be encrypted to for the keys of a text: age identities, or an SSH key, private or public.
-/// A key that is locked is asked for only where its public form does not stand beside it. The error lists what cannot be
-/// used.
+/// Nobody is asked and no program is run: a key that is locked has a recipient where its public form stands beside it.
+///
+/// # Errors
+/// Why the text gives no recipient, one reason for each part that is no key.
 pub fn recipients(text: &SecretBytes, origin: &str, host: &Arc<dyn Host>) -> Result<Vec<String>, Vec<String>> {
     let public: Vec<String> =
         text.expose_text().into_iter().flat_map(str::lines).filter_map(ssh::derived_of_line).collect();
@@ -109,7 +111,10 @@ pub fn recipients(text: &SecretBytes, origin: &str, host: &Arc<dyn Host>) -> Res
     };
     let recipients: Vec<String> = found.iter().filter_map(|found| found.opener.derived()).collect();
     match recipients.is_empty() {
-        true if problems.is_empty() => Err(vec!["it holds a key whose public form cannot be told".to_owned()]),
+        true if problems.is_empty() => Err(vec![
+            "it holds a key that is locked or that a plugin has, and its public form does not stand beside it"
+                .to_owned(),
+        ]),
         true => Err(problems),
         false => Ok(recipients),
     }
@@ -130,7 +135,7 @@ pub(super) mod tests {
         pub(crate) files: BTreeMap<PathBuf, &'static str>,
         pub(crate) programs: BTreeMap<&'static str, &'static str>,
         pub(crate) answer: Option<&'static str>,
-        /// What was asked and run.
+        /// What was asked, shown and run.
         pub(crate) happened: Mutex<Vec<String>>,
     }
 
@@ -158,7 +163,9 @@ pub(super) mod tests {
             None
         }
 
-        fn show(&self, _: &str) {}
+        fn show(&self, message: &str) {
+            self.happened.lock().unwrap().push(format!("shown: {message}"));
+        }
     }
 
     /// A throwaway key, made for the tests.

@@ -3,20 +3,23 @@
 //! [`Identities::load`] reads where they may be; [`Identities`] opens master keys with them. What costs a person or a
 //! hardware key something is tried last, and only where it may fit.
 
-pub mod age;
+mod age;
 mod command;
 mod gpg;
 pub mod host;
 mod load;
-pub mod pgp;
-pub mod post_quantum;
-pub mod ssh;
-pub mod ssh_key;
+mod locked;
+mod pgp;
+mod post_quantum;
+mod ssh;
+mod ssh_key;
 
+pub use age::generate;
 pub use load::recipients;
 
+use crate::error::printable;
 use crate::secret::SecretBytes;
-use crate::sops::data_key::{Effort, Keyring, Unwrapped};
+use crate::sops::data_key::{Broken, Effort, Keyring, Unwrapped};
 use crate::sops::metadata::MasterKey;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -55,6 +58,11 @@ trait Opener: Send + Sync {
     /// Whether [`decrypt_age`](Opener::decrypt_age) may ask a person, touch a hardware key or run a program.
     fn is_costly(&self) -> bool;
 
+    /// Whether `key` names it: the file was encrypted to it, or says so.
+    fn is_named(&self, key: &MasterKey) -> bool {
+        self.fits(key) == Fit::Named
+    }
+
     /// Whether it opens age files, for those who list what was tried.
     fn is_for_age(&self) -> bool {
         true
@@ -90,7 +98,7 @@ impl Identities {
         &self.found
     }
 
-    /// The sources that gave none, each with the reason.
+    /// The sources that gave none, each with the reason, without control characters.
     pub fn problems(&self) -> &[String] {
         &self.problems
     }
@@ -105,7 +113,7 @@ impl Identities {
     }
 
     fn problem(&mut self, origin: &str, problem: impl std::fmt::Display) {
-        self.problems.push(format!("{origin}: {problem}"));
+        self.problems.push(printable(&format!("{origin}: {problem}")));
     }
 }
 
@@ -115,14 +123,19 @@ impl Identity {
         keys.any(|key| self.opener.fits(key) != Fit::No)
     }
 
+    /// Whether one of these master keys names it.
+    pub fn is_named<'a>(&self, mut keys: impl Iterator<Item = &'a MasterKey>) -> bool {
+        keys.any(|key| self.opener.is_named(key))
+    }
+
     /// Whether it opens age files.
     pub fn is_for_age(&self) -> bool {
         self.opener.is_for_age()
     }
 
-    /// The age recipient, where a file can be encrypted to one.
+    /// The age recipient, where sops and age encrypt files to it.
     pub fn recipient(&self) -> Option<String> {
-        self.opener.recipient()
+        self.opener.recipient().filter(|recipient| ssh::is_taken_as_recipient(recipient))
     }
 
     /// What a key of the manifest was read as, in sops-nix's words: `age key with fingerprint age1…`.
@@ -137,45 +150,62 @@ impl Identity {
 
 impl Keyring for Identities {
     fn unwrap(&self, key: &MasterKey, effort: Effort) -> Unwrapped {
-        let mut candidates: Vec<(Fit, &Identity)> =
-            self.found.iter().map(|identity| (identity.opener.fits(key), identity)).collect();
-        candidates.retain(|(fit, _)| match effort {
+        let openers = self.found.iter().map(|identity| &*identity.opener);
+        self.counted(open(key, openers, |fit| match effort {
             Effort::Free => matches!(fit, Fit::Named | Fit::Free),
-            Effort::Costly => *fit == Fit::Costly,
-        });
-        candidates.sort_by_key(|(fit, _)| *fit);
-        self.first(candidates.into_iter().map(|(fit, identity)| match (identity.opener.open(key), fit) {
-            (Unwrapped::NotMine, Fit::Named) => {
-                Unwrapped::Broken("its `enc` is not encrypted to the key that it names".to_owned())
-            }
-            (answer, _) => answer,
+            Effort::Costly => fit == Fit::Costly,
         }))
     }
 
     fn decrypt_age(&self, file: &[u8]) -> Unwrapped {
-        let (costly, free): (Vec<&Identity>, Vec<&Identity>) =
-            self.found.iter().partition(|identity| identity.opener.is_costly());
-        self.first(free.into_iter().chain(costly).map(|identity| identity.opener.decrypt_age(file)))
+        self.counted(decrypt_age(file, self.found.iter().map(|identity| &*identity.opener)))
     }
 }
 
 impl Identities {
-    /// The first answer that opens; otherwise what was wrong with those that should have.
-    fn first(&self, answers: impl Iterator<Item = Unwrapped>) -> Unwrapped {
-        let mut broken = Vec::new();
-        for answer in answers {
-            match answer {
-                Unwrapped::Opened(plain) => {
-                    self.opened.fetch_add(1, Ordering::Relaxed);
-                    return Unwrapped::Opened(plain);
+    fn counted(&self, answer: Unwrapped) -> Unwrapped {
+        if matches!(answer, Unwrapped::Opened(_)) {
+            self.opened.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
+    }
+}
+
+/// Tries to open `key` with those whose fit is `wanted`, the likeliest first.
+fn open<'a>(key: &MasterKey, openers: impl Iterator<Item = &'a dyn Opener>, wanted: impl Fn(Fit) -> bool) -> Unwrapped {
+    let mut candidates: Vec<(Fit, &dyn Opener)> = openers.map(|opener| (opener.fits(key), opener)).collect();
+    candidates.retain(|(fit, _)| wanted(*fit));
+    // Costs may change at any time: a key is unlocked for another file. They are asked for once.
+    candidates.sort_by_cached_key(|(fit, opener)| (*fit, opener.is_costly()));
+    first(candidates.into_iter().map(|(fit, opener)| match (opener.open(key), fit) {
+        (Unwrapped::NotMine, Fit::Named) => {
+            Broken::File("its `enc` is not encrypted to the key that it names".to_owned()).into()
+        }
+        (answer, _) => answer,
+    }))
+}
+
+/// Tries to decrypt a whole age file, with those first that cost nothing.
+fn decrypt_age<'a>(file: &[u8], openers: impl Iterator<Item = &'a dyn Opener>) -> Unwrapped {
+    let (costly, free): (Vec<&dyn Opener>, Vec<&dyn Opener>) = openers.partition(|opener| opener.is_costly());
+    first(free.into_iter().chain(costly).map(|opener| opener.decrypt_age(file)))
+}
+
+/// The first answer that opens; otherwise what was wrong with those that should have.
+fn first(answers: impl Iterator<Item = Unwrapped>) -> Unwrapped {
+    let mut broken = Vec::new();
+    for answer in answers {
+        match answer {
+            Unwrapped::Opened(plain) => return Unwrapped::Opened(plain),
+            Unwrapped::NotMine => {}
+            Unwrapped::Broken(reasons) => {
+                for reason in reasons {
+                    if !broken.contains(&reason) {
+                        broken.push(reason);
+                    }
                 }
-                Unwrapped::NotMine => {}
-                Unwrapped::Broken(why) => broken.push(why),
             }
         }
-        match broken.is_empty() {
-            true => Unwrapped::NotMine,
-            false => Unwrapped::Broken(broken.join("; ")),
-        }
     }
+    if broken.is_empty() { Unwrapped::NotMine } else { Unwrapped::Broken(broken) }
 }

@@ -5,7 +5,7 @@
 
 use super::ssh_key::SshKey;
 use crate::secret::SecretBytes;
-use crate::sops::data_key::Unwrapped;
+use crate::sops::data_key::{Broken, Unwrapped};
 use pgp::composed::{DecryptionOptions, Esk, Message, PlainSessionKey, TheRing};
 use pgp::crypto::public_key::PublicKeyAlgorithm;
 use pgp::packet::{PubKeyInner, PublicKey, SecretKey};
@@ -19,11 +19,11 @@ use ssh_key::public::KeyData;
 use std::io::Read;
 
 /// One OpenPGP key that was made of an SSH key.
-pub struct PgpKey(SecretKey);
+pub(super) struct PgpKey(SecretKey);
 
 impl PgpKey {
     /// Makes an OpenPGP key of an RSA key that is not locked.
-    pub fn from_ssh(key: &SshKey) -> Result<Self, String> {
+    pub(super) fn from_ssh(key: &SshKey) -> Result<Self, String> {
         let pair = key.rsa().ok_or("is no RSA key without a passphrase; only that can be a PGP key")?;
         let (public, private) = (&pair.public, &pair.private);
         let number = |number| positive(number).ok_or("is an RSA key that does not fit together");
@@ -37,13 +37,13 @@ impl PgpKey {
     }
 
     /// The fingerprint as sops writes it: 40 digits, upper case.
-    pub fn fingerprint(&self) -> String {
+    pub(super) fn fingerprint(&self) -> String {
         fingerprint(self.0.public_key())
     }
 
     /// Tries to open an armored message that holds a data key or a share of one.
-    pub fn open(&self, enc: &str) -> Unwrapped {
-        let broken = |why: &str| Unwrapped::Broken(format!("its `enc` cannot be used: {why}"));
+    pub(super) fn open(&self, enc: &str) -> Unwrapped {
+        let broken = |why: &str| Broken::File(format!("its `enc` cannot be used: {why}")).into();
         let (esk, message) = match Message::from_armor(enc.as_bytes()) {
             Ok((Message::Encrypted { esk, edata, is_nested }, _)) => {
                 (esk.clone(), Message::Encrypted { esk, edata, is_nested })
@@ -79,7 +79,7 @@ impl PgpKey {
 }
 
 /// The fingerprint of the OpenPGP key that an RSA SSH key makes; `None` for other keys.
-pub fn fingerprint_of_public(key: &ssh_key::PublicKey) -> Option<String> {
+pub(super) fn fingerprint_of_public(key: &ssh_key::PublicKey) -> Option<String> {
     let KeyData::Rsa(key) = key.key_data() else { return None };
     let key = RsaPublicKey::new_with_max_size(positive(&key.n)?, positive(&key.e)?, LONGEST_RSA_BITS).ok()?;
     public_packet(key).map(|key| fingerprint(&key))
@@ -155,7 +155,7 @@ mod tests {
             Unwrapped::Opened(bytes) if bytes.expose() == DATA_KEY => "the data key".into(),
             Unwrapped::Opened(bytes) => format!("{} bytes", bytes.len()),
             Unwrapped::NotMine => "not mine".into(),
-            Unwrapped::Broken(why) => why,
+            Unwrapped::Broken(reasons) => reasons[0].why().to_owned(),
         }
     }
 

@@ -29,7 +29,7 @@ const KEM_LABEL: &[u8] = br"\.//^\";
 const TAG_BYTES: usize = 16;
 
 /// One post-quantum identity.
-pub struct PostQuantum {
+pub(super) struct PostQuantum {
     // Large, and in a box so that moving the identity leaves no copies behind.
     lattice: Box<DecapsulationKey<MlKem768Params>>,
     curve: StaticSecret,
@@ -37,7 +37,7 @@ pub struct PostQuantum {
 
 impl PostQuantum {
     /// Reads `AGE-SECRET-KEY-PQ-1…`. The error never holds the text.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         let seed = bech32_decode(
             text,
             |_| "is no post-quantum age identity: invalid Bech32 encoding",
@@ -56,7 +56,7 @@ impl PostQuantum {
     }
 
     /// The public form, `age1pq1…`.
-    pub fn recipient(&self) -> String {
+    pub(super) fn recipient(&self) -> String {
         let mut public = self.lattice.encapsulation_key().as_bytes().to_vec();
         public.extend_from_slice(PublicKey::from(&self.curve).as_bytes());
         bech32_encode(Hrp::parse_unchecked("age1pq"), &public)

@@ -1,8 +1,9 @@
 //! What an SSH key opens: files encrypted to its age form (as ssh-to-age makes it), to the key itself (`ssh-ed25519 …`,
 //! `ssh-rsa …`), and, for RSA keys, to its OpenPGP form (as ssh-to-pgp makes it). The file decides which of these fits.
 
-use super::age::{AgeKey, Found, first};
+use super::age::{AgeKey, Found};
 use super::host::Host;
+use super::locked::{Lock, Locked};
 use super::pgp::{PgpKey, fingerprint_of_public};
 use super::ssh_key::{SshKey, Wrong, age_recipient};
 use super::{Fit, Opener};
@@ -12,7 +13,7 @@ use crate::sops::metadata::MasterKey;
 use bech32::{Bech32, Hrp};
 use sha2::{Digest, Sha512};
 use ssh_key::PublicKey;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use zeroize::{Zeroize, Zeroizing};
 
 /// Whether a text begins as an SSH key does. An encrypted age file has such a line too.
@@ -26,11 +27,9 @@ pub(super) fn is_ssh_key(text: &SecretBytes) -> bool {
 pub(super) fn parse(text: &SecretBytes, origin: &str, host: &Arc<dyn Host>) -> (Vec<Found>, Vec<String>) {
     let found = SshKey::read(text).and_then(|key| match key.is_locked() {
         true => {
-            let locked =
-                LockedKey { key, origin: origin.to_owned(), host: Arc::clone(host), unlocked: OnceLock::new() };
-            let names = locked.names();
+            let names = names(&key);
             let public = names.first().map_or("an SSH key that is locked", |name| name).to_owned();
-            Ok(vec![Found::new(public, locked)])
+            Ok(vec![Found::new(public, Locked::new(key, names, origin, host))])
         }
         false => uses(&key),
     });
@@ -78,7 +77,7 @@ pub(super) fn derived_of_line(line: &str) -> Option<String> {
 
 /// Turns the seed of an Ed25519 key into an age identity: the secret scalar is the first half of SHA-512 of the seed,
 /// clamped.
-pub fn from_seed(seed: &[u8; 32]) -> Result<AgeKey, String> {
+pub(super) fn from_seed(seed: &[u8; 32]) -> Result<AgeKey, String> {
     let mut hash = Sha512::digest(seed);
     let mut scalar = Zeroizing::new([0u8; 32]);
     scalar.copy_from_slice(hash.get(..32).unwrap_or_default());
@@ -92,72 +91,32 @@ pub fn from_seed(seed: &[u8; 32]) -> Result<AgeKey, String> {
     AgeKey::parse(&text.map_err(|why| format!("cannot be written as age identity: {why}"))?)
 }
 
-/// A key that is protected by a passphrase. It is asked for when a file may need the key, and not again.
-struct LockedKey {
-    key: SshKey,
-    origin: String,
-    host: Arc<dyn Host>,
-    unlocked: OnceLock<Result<Vec<Found>, String>>,
+/// The names under which a file may be encrypted to a key, the shortest first, as far as they are known while it is locked.
+fn names(key: &SshKey) -> Vec<String> {
+    let pgp = key.public().and_then(fingerprint_of_public).map(|fingerprint| format!("pgp {fingerprint}"));
+    key.age_recipient().into_iter().chain(line(key)).chain(pgp).collect()
 }
 
-impl LockedKey {
-    /// The names under which a file may be encrypted to this key, as far as they are known while it is locked.
-    fn names(&self) -> Vec<String> {
-        let pgp = self.key.public().and_then(fingerprint_of_public).map(|fingerprint| format!("pgp {fingerprint}"));
-        self.key.age_recipient().into_iter().chain(line(&self.key)).chain(pgp).collect()
+impl Lock for SshKey {
+    fn kind(&self) -> &'static str {
+        "SSH key"
     }
 
-    fn unlock(&self) -> Result<Vec<Found>, String> {
-        const ATTEMPTS: usize = 3;
-        for _ in 0..ATTEMPTS {
-            let passphrase = self.host.ask(&format!("Passphrase of the SSH key {}", self.origin))?;
-            match self.key.unlock(passphrase.expose()) {
-                Ok(key) => return uses(&key),
-                Err(Wrong::Key(why)) => return Err(why),
-                Err(Wrong::Passphrase) => self.host.show("the passphrase is wrong"),
-            }
-        }
-        Err("the passphrase is wrong".into())
+    fn unlocked_by(&self, passphrase: &SecretBytes, _: &str, _: &Arc<dyn Host>) -> Result<Vec<Found>, Wrong> {
+        uses(&self.unlock(passphrase.expose())?).map_err(Wrong::Key)
     }
 
-    fn with_found(&self, open: impl Fn(&dyn Opener) -> Unwrapped) -> Unwrapped {
-        match self.unlocked.get_or_init(|| self.unlock()) {
-            Ok(found) => first(found, open),
-            Err(why) => Unwrapped::Broken(format!("{}: {why}", self.origin)),
-        }
+    fn may_fit(&self, key: &MasterKey) -> bool {
+        !matches!(key, MasterKey::Remote { .. })
     }
 }
 
-impl Opener for LockedKey {
-    fn fits(&self, key: &MasterKey) -> Fit {
-        let names = self.names();
-        match key {
-            MasterKey::Remote { .. } => Fit::No,
-            // The public key tells, so nobody is asked in vain.
-            key if !names.is_empty() && !names.iter().any(|name| key.is_named(name)) => Fit::No,
-            _ => Fit::Costly,
-        }
-    }
-
-    fn open(&self, key: &MasterKey) -> Unwrapped {
-        self.with_found(|opener| opener.open(key))
-    }
-
-    fn decrypt_age(&self, file: &[u8]) -> Unwrapped {
-        self.with_found(|opener| opener.decrypt_age(file))
-    }
-
-    fn is_costly(&self) -> bool {
-        true
-    }
-
-    fn recipient(&self) -> Option<String> {
-        self.key.age_recipient()
-    }
-
-    fn derived(&self) -> Option<String> {
-        self.key.public().and_then(derived)
-    }
+/// Whether sops and age encrypt files to a recipient. They refuse SSH keys that are RSA keys of less than 2048 bits.
+pub(super) fn is_taken_as_recipient(recipient: &str) -> bool {
+    const LEAST_BYTES: usize = 2048 / 8;
+    let key = PublicKey::from_openssh(recipient).ok();
+    let rsa = key.as_ref().and_then(|key| key.key_data().rsa());
+    rsa.is_none_or(|rsa| rsa.n.as_positive_bytes().is_some_and(|modulus| modulus.len() >= LEAST_BYTES))
 }
 
 impl Opener for PgpKey {
@@ -197,6 +156,7 @@ impl Opener for PgpKey {
 mod tests {
     use super::*;
     use crate::identity::load::tests::Machine;
+    use crate::sops::data_key::Broken;
 
     fn fixture(name: &str) -> SecretBytes {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keys").join(name);
@@ -239,8 +199,19 @@ mod tests {
         assert!(found.opener.fits(&key(&found.public)) == Fit::Costly);
         for _ in 0..2 {
             assert!(matches!(found.opener.open(&key(&found.public)), Unwrapped::Broken(_)));
+            assert!(found.opener.fits(&key(&found.public)) == Fit::Costly);
         }
         assert_eq!(*machine.happened.lock().unwrap(), ["Passphrase of the SSH key /key"]);
+    }
+
+    #[test]
+    fn short_rsa_keys_are_no_recipients() {
+        let public = |name: &str| fixture(name).expose_text().unwrap().to_owned();
+        assert!(["ssh_rsa.pub", "ssh_ed25519.pub"].iter().all(|name| is_taken_as_recipient(&public(name))));
+        assert!(is_taken_as_recipient("age1x"));
+        let short = "ssh-rsa \
+                     AAAAB3NzaC1yc2EAAAADAQABAAAAgQC4nSJdZ7ky7UITk+oSwDYHXhawbQgSHcOFi2xD6khSymg/U2XQrr/gCI9oeRkAKj8cqwwKdLD5Kgmr0pu8EmvtdfyYBt3yEIIFzY3X4jpkR+1Xin6JvS8tplQ1NC0ZLubDRZae4VZo2XTjLUolBwJWppysd0aNwYphOGYB7MF1YQ==";
+        assert!(!is_taken_as_recipient(short));
     }
 
     #[test]
@@ -248,8 +219,11 @@ mod tests {
         let machine = Machine { answer: Some("wrong"), ..Machine::default() };
         let (found, _, machine) = parsed(&fixture("ssh_ed25519_locked"), machine);
         let key = MasterKey::Age { recipient: found[0].public.clone(), enc: String::new() };
-        let Unwrapped::Broken(why) = found[0].opener.open(&key) else { panic!("it opens") };
-        assert_eq!(why, "/key: the passphrase is wrong");
-        assert_eq!(machine.happened.lock().unwrap().len(), 3);
+        for _ in 0..2 {
+            let Unwrapped::Broken(reasons) = found[0].opener.open(&key) else { panic!("it opens") };
+            assert_eq!(reasons, [Broken::Identity("/key: the passphrase is wrong".into())]);
+        }
+        let once = ["Passphrase of the SSH key /key", "shown: the passphrase is wrong"];
+        assert_eq!(*machine.happened.lock().unwrap(), once.repeat(3));
     }
 }

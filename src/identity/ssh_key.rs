@@ -17,7 +17,7 @@ use std::mem;
 use zeroize::Zeroizing;
 
 /// An Ed25519 or RSA key; it may be locked with a passphrase.
-pub struct SshKey(State);
+pub(super) struct SshKey(State);
 
 enum State {
     Open(PrivateKey),
@@ -29,16 +29,16 @@ enum State {
 
 /// Why a passphrase did not give a key.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Wrong {
+pub(super) enum Wrong {
     /// It is not the one.
     Passphrase,
-    /// It is, but what it opens cannot be used. The text says why.
+    /// It may be, but what it is for cannot be opened or used. The text says why.
     Key(String),
 }
 
 impl SshKey {
     /// Reads the file of a private key. The error says what the file is instead.
-    pub fn read(file: &SecretBytes) -> Result<Self, String> {
+    pub(super) fn read(file: &SecretBytes) -> Result<Self, String> {
         let text = file.expose_text().ok_or("holds bytes that are not text; an SSH key is text")?;
         let Some(Pem { label, dek_info, data }) = Pem::read(text)? else { return Err(what_it_is(text)) };
         let state = match (label, dek_info) {
@@ -67,12 +67,12 @@ impl SshKey {
     }
 
     /// Whether a passphrase is needed before the private parts can be had.
-    pub fn is_locked(&self) -> bool {
+    pub(super) fn is_locked(&self) -> bool {
         !matches!(self.0, State::Open(_))
     }
 
     /// The public key. Of a locked key it is known only where it is in OpenSSH's own form.
-    pub fn public(&self) -> Option<&PublicKey> {
+    pub(super) fn public(&self) -> Option<&PublicKey> {
         match &self.0 {
             State::Open(key) | State::LockedOpenSsh(key) => Some(key.public_key()),
             State::LockedPkcs8(_) | State::LockedPem(_) => None,
@@ -80,7 +80,7 @@ impl SshKey {
     }
 
     /// The key without its passphrase. One that has none is given back as it is.
-    pub fn unlock(&self, passphrase: &[u8]) -> Result<Self, Wrong> {
+    pub(super) fn unlock(&self, passphrase: &[u8]) -> Result<Self, Wrong> {
         let key = match &self.0 {
             State::Open(key) => key.clone(),
             State::LockedOpenSsh(key) => key.decrypt(passphrase).map_err(|why| match why {
@@ -103,7 +103,7 @@ impl SshKey {
     }
 
     /// The seed of an Ed25519 key that is not locked.
-    pub fn ed25519_seed(&self) -> Option<Zeroizing<[u8; 32]>> {
+    pub(super) fn ed25519_seed(&self) -> Option<Zeroizing<[u8; 32]>> {
         match self.opened()?.key_data() {
             KeypairData::Ed25519(pair) => Some(Zeroizing::new(pair.private.to_bytes())),
             _ => None,
@@ -111,19 +111,19 @@ impl SshKey {
     }
 
     /// The numbers of an RSA key that is not locked.
-    pub fn rsa(&self) -> Option<&RsaKeypair> {
+    pub(super) fn rsa(&self) -> Option<&RsaKeypair> {
         self.opened()?.key_data().rsa()
     }
 
     /// The key in OpenSSH's form without a passphrase, for those who read only that. It must not leave memory.
-    pub fn to_openssh(&self) -> Result<SecretBytes, String> {
+    pub(super) fn to_openssh(&self) -> Result<SecretBytes, String> {
         let key = self.opened().ok_or("is protected by a passphrase")?;
         let mut text = key.to_openssh(LineEnding::LF).map_err(|_| "cannot be written in OpenSSH's form")?;
         Ok(SecretBytes::from(mem::take(&mut *text)))
     }
 
     /// The age recipient `age1…` that ssh-to-age makes of an Ed25519 key, locked or not.
-    pub fn age_recipient(&self) -> Option<String> {
+    pub(super) fn age_recipient(&self) -> Option<String> {
         age_recipient(self.public()?)
     }
 
@@ -133,11 +133,6 @@ impl SshKey {
             _ => None,
         }
     }
-}
-
-/// The age recipient that ssh-to-age makes of a line `ssh-ed25519 AAAA… comment`; `None` for anything else.
-pub fn age_recipient_of_public(line: &str) -> Option<String> {
-    age_recipient(&PublicKey::from_openssh(line.trim()).ok()?)
 }
 
 /// The point of an Ed25519 key on the curve's Montgomery form is the public key of X25519.

@@ -34,8 +34,11 @@ pub(super) fn contents(manifest: &Manifest, plan: &mut Plan<'_>, run: &mut Run<'
     for notice in &opened.notices {
         (run.site.say)(notice);
     }
-    for problem in identities.problems() {
-        (run.site.say)(&format!("warning: a key source could not be used: {problem}"));
+    // Where nothing opens, the errors tell of them.
+    if !opened.secrets.is_empty() {
+        for problem in identities.problems() {
+            (run.site.say)(&format!("warning: a key source could not be used: {problem}"));
+        }
     }
     let mut failures = std::mem::take(&mut plan.failures);
     failures.extend(opened.failures);

@@ -3,6 +3,7 @@
 use super::front::{Front, parent_of, walk_to_parent};
 use super::live::Generation;
 use super::state::Ledger;
+use crate::changes::subject;
 use crate::error::{Error, Result};
 use crate::manifest::OnConflict;
 use crate::manifest::path::AbsolutePath;
@@ -64,7 +65,7 @@ pub(super) fn arrange(
                     Some(placed) => ledger.state.placed.insert((*path).clone(), placed.clone()),
                     None => ledger.state.placed.remove(*path),
                 };
-                errors.push(error.within(format_args!("`{file}`: {path}")));
+                errors.push(error.within(format_args!("{}: {path}", subject(file))));
             }
         }
     }
@@ -89,7 +90,7 @@ fn put(
     let conflict = Conflict { is_ours: &is_ours, on_file: outside.on_conflict, moves_directories: false };
     let moved = &mut |backup: &OsStr| {
         let backup = path.as_path().with_file_name(backup);
-        say(&format!("`{file}`: what stood at {path} is now {}", backup.display()));
+        say(&format!("{}: what stood at {path} is now {}", subject(file), backup.display()));
     };
     match &outside.form {
         Form::Link(target) => {

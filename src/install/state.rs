@@ -82,7 +82,7 @@ fn write_whole(dir: &Dir, name: &str, text: &SecretBytes) -> io::Result<()> {
     let new = OsStr::new(&new);
     dir.remove_all(new)?;
     dir.write_file(new, text, None, MODE)?;
-    dir.sync()?;
+    dir.reopen()?.sync()?;
     dir.rename(new, dir, OsStr::new(name))
 }
 

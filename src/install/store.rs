@@ -1,5 +1,6 @@
 //! The directory that generations lie in, held for one run alone.
 
+use super::front::walk_to_parent;
 use crate::error::{Error, Result};
 use crate::generation::{self, MARK, NEW_MARK};
 use crate::manifest::path::AbsolutePath;
@@ -36,15 +37,22 @@ impl Store {
             let error = Error::new(format!("cannot use {}", path.display())).because(error);
             error.help("check what stands there and who owns it, or choose another `secretsMountPoint`")
         };
+        let is_safe = |place: &Place| manifest.storage == Storage::UserDirectory || place.trusted;
+        let unsafe_place = || {
+            Error::new(format!("{} lies where others than root can change things", path.display()))
+                .help("choose a `secretsMountPoint` that only root can reach, such as /run/secrets.d")
+        };
+        if !is_safe(&walk_to_parent(root, path)?.0) {
+            return Err(unsafe_place());
+        }
         // The lock is that of the true directory, whatever links lead to it.
         let first = root.walk(path)?;
         let (Some(above), Some(name)) = (&first.above, first.path.file_name()) else {
             return Err(Error::new(format!("{} leads to the root directory", path.display()))
                 .help("choose another `secretsMountPoint`"));
         };
-        if manifest.storage != Storage::UserDirectory && !first.trusted {
-            return Err(Error::new(format!("{} lies where others than root can change things", path.display()))
-                .help("choose a `secretsMountPoint` that only root can reach, such as /run/secrets.d"));
+        if !is_safe(&first) {
+            return Err(unsafe_place());
         }
         let lock = lock(above, name, &mut || say("waiting for another run to finish")).map_err(describe)?;
         let mut place = root.walk(path)?;

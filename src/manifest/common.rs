@@ -119,7 +119,13 @@ pub(super) fn path(field: &str, text: &str, user_mode: bool, surroundings: &Surr
         true => AbsolutePath::in_user_mode(text, surroundings),
         false => AbsolutePath::new(text, &surroundings.base),
     }
-    .map_err(|why| Error::new(format!("`{field}` (`{text}`) {why}")).help("give an absolute path without `..`"))
+    .map_err(|why| {
+        let error = Error::new(format!("`{field}` (`{text}`) {why}"));
+        match why.contains("%r") {
+            true => error.help("run it in the user's session, or set XDG_RUNTIME_DIR"),
+            false => error.help("give an absolute path without `..`"),
+        }
+    })
 }
 
 /// A user or a group by number. The kernel takes the highest one for "leave it as it is".

@@ -5,7 +5,8 @@ use crate::identity::{Identities, Identity};
 use crate::plan::{Plan, SopsFile};
 use crate::sops::NotSops;
 use crate::sops::cipher::CipherError;
-use crate::sops::data_key::NoDataKey;
+use crate::sops::convert::Output;
+use crate::sops::data_key::{Broken, NoDataKey};
 use crate::sops::decrypt::Refused;
 use crate::sops::format::Format;
 use crate::sops::key::{Finder, KeyPath, Miss, Unprintable};
@@ -40,9 +41,10 @@ pub(super) fn not_sops(error: NotSops, path: &Path, format: Format, bytes: &[u8]
         NotSops::Metadata(BadMetadata::Missing) => Error::new("has no sops metadata, so it is not encrypted")
             .help(format!("encrypt it with `sops encrypt --in-place {}`", quoted(path)))
             .help(wrong_format(format)),
-        NotSops::Metadata(BadMetadata::Unusable(why)) => {
-            Error::new("has sops metadata that cannot be used").because_text(why).help("take a good copy of the file")
-        }
+        NotSops::Metadata(BadMetadata::Unusable(why)) => Error::new("has sops metadata that cannot be used")
+            .because_text(why)
+            .help("take a good copy of the file; only sops itself should change what stands under `sops`")
+            .help("where it is a rule that is wrong, correct it in .sops.yaml and encrypt the file anew"),
     }
 }
 
@@ -67,10 +69,13 @@ fn slip(bytes: &[u8], format: Format) -> Option<String> {
             "line {line} is the mark of a merge conflict: resolve it, then check the file with `sops decrypt`"
         ));
     }
-    let begins_with_tab =
-        |line: &[u8]| line.starts_with(b"\t") || line.trim_ascii_start() != line && line.contains(&b'\t');
+    let is_indented_with_a_tab = |line: &[u8]| {
+        let text = line.trim_ascii_start();
+        let (blanks, _) = line.split_at(line.len() - text.len());
+        !text.is_empty() && blanks.contains(&b'\t')
+    };
     if format == Format::Yaml
-        && let Some(line) = find(begins_with_tab)
+        && let Some(line) = find(is_indented_with_a_tab)
     {
         return Some(format!("line {line} is indented with a tab; YAML takes only spaces"));
     }
@@ -85,63 +90,84 @@ pub(super) fn locked(error: NoDataKey, path: &Path, metadata: &Metadata, identit
         }
         NoDataKey::Locked { opened, needed, broken } => (opened, needed, broken),
     };
-    let mut error = match needed {
+    let error = match needed {
         1 => Error::new("no identity here opens it"),
         _ => Error::new(format!("identities here open {opened} of its key groups, and {needed} are needed")),
     };
     let keys = || metadata.key_groups.iter().flat_map(|group| group.in_order());
-    error = error.note(format!("it is encrypted to\n{}", lines(keys().map(ToString::to_string))));
-    error = tried(error, identities, |identity| identity.concerns(keys()));
-    if !broken.is_empty() {
-        error = error.note(format!("did not open\n{}", broken.join("\n")));
+    let error = error.list("it is encrypted to", keys().map(ToString::to_string));
+    let mut error = tried(error, identities, |identity| identity.concerns(keys()))
+        .list("did not open", broken.iter().map(|(key, broken)| format!("{key}: {}", broken.why())));
+    if broken.iter().any(|(_, broken)| matches!(broken, Broken::File(_))) {
+        error = error.help(format!(
+            "what the file holds for that key is damaged, or is for another key: take a good copy of the file, or run \
+             `sops rotate --in-place {}` where it can be opened",
+            quoted(path)
+        ));
     }
-    if broken.iter().any(|why| why.contains("its `enc`")) {
-        error = error.help("what the file holds for that key is damaged: take a good copy of the file");
+    if broken.iter().any(|(_, broken)| matches!(broken, Broken::Identity(_))) {
+        error = error.help(MEND_IDENTITY);
     }
-    let command = |recipient| format!("add {recipient} to .sops.yaml and run `sops updatekeys {}`", quoted(path));
-    let_in(error, identities, command)
+    if needed > 1 {
+        let missing = needed.saturating_sub(opened);
+        error = error.help(format!("name identities for {missing} more of its key groups"));
+    }
+    let command = |recipient: &str| format!("add {recipient} to .sops.yaml and run `sops updatekeys {}`", quoted(path));
+    let_in(error, identities, |identity| identity.is_named(keys()), command)
 }
 
+const MEND_IDENTITY: &str = "an identity that may fit could not be used: mend what is said of it, and run this again";
+
 /// A plain age file that no identity opens. It does not say to whom it is encrypted.
-pub(super) fn locked_age(broken: Option<String>, identities: &Identities) -> Error {
-    let error = tried(Error::new("no identity here decrypts this age file"), identities, Identity::is_for_age);
-    let error = match broken {
-        Some(why) => error.note(format!("what was tried failed: {why}")),
-        None => error,
-    };
-    let_in(error, identities, |recipient| {
-        format!("encrypt the file to {recipient} too; agenix does with `agenix --rekey`")
-    })
+pub(super) fn locked_age(broken: &[Broken], identities: &Identities) -> Error {
+    let error = tried(Error::new("no identity here decrypts this age file"), identities, Identity::is_for_age)
+        .list("what was tried failed", broken.iter().map(Broken::why));
+    if broken.iter().any(|broken| matches!(broken, Broken::File(_))) {
+        return error.help("the file is damaged: take a good copy of it");
+    }
+    let error = if broken.is_empty() { error } else { error.help(MEND_IDENTITY) };
+    let command = |recipient: &str| format!("encrypt the file to {recipient} too; agenix does with `agenix --rekey`");
+    let_in(error, identities, |_| false, command)
 }
 
 /// Adds which identities there are, and which key sources gave none. gpg is always there to be tried; it is worth a word
 /// only where it `concerns` the file.
 fn tried(error: Error, identities: &Identities, concerns: impl Fn(&Identity) -> bool) -> Error {
-    let worth_a_word = |identity: &&Identity| identity.recipient().is_some() || concerns(identity);
+    let worth_a_word = |identity: &&Identity| identity.is_for_age() || concerns(identity);
     let found = identities.found().iter().filter(worth_a_word);
-    let found = lines(found.map(|identity| format!("{} from {}", identity.public, identity.origin)));
-    let error = match found.as_str() {
-        "" => error.note("there is no identity here"),
-        found => error.note(format!("the identities here are\n{found}")),
+    let found: Vec<String> = found.map(|identity| format!("{} from {}", identity.public, identity.origin)).collect();
+    let error = match found.is_empty() {
+        true => error.note("there is no identity here"),
+        false => error.list("the identities here are", found),
     };
-    match identities.problems() {
+    error.list("could not use", identities.problems())
+}
+
+/// Adds what to do about key sources, and how this machine is let in. There is nothing to add where the file `is_named` after one of its keys: what kept
+/// that key from opening the file was said.
+fn let_in(
+    error: Error,
+    identities: &Identities,
+    is_named: impl Fn(&Identity) -> bool,
+    command: impl Fn(&str) -> String,
+) -> Error {
+    let error = match identities.problems() {
         [] => error,
-        problems => error.note(format!("could not use\n{}", problems.join("\n"))),
+        _ => error.help("mend the key sources that could not be used"),
+    };
+    // One SSH key is several identities. They have their origin in common.
+    let found = || identities.found().iter();
+    let named: Vec<&str> = found().filter(|identity| is_named(identity)).map(|identity| &*identity.origin).collect();
+    let others = || found().filter(|identity| identity.is_for_age() && !named.contains(&&*identity.origin));
+    let shortest = others().filter_map(Identity::recipient).min_by_key(String::len);
+    let let_in = |recipient: &str| format!("to let this machine in, {}", command(recipient));
+    match shortest {
+        Some(recipient) => error.help(let_in(&recipient)),
+        None if others().next().is_some() => error.help(let_in("the recipient of one of its identities")),
+        None if !named.is_empty() || !identities.problems().is_empty() => error,
+        None => error
+            .help("name a key: in the manifest with `age.keyFile` or `age.sshKeyPaths`, or with $SOPS_AGE_KEY_FILE"),
     }
-}
-
-/// Adds how this machine is let in.
-fn let_in(error: Error, identities: &Identities, command: impl Fn(String) -> String) -> Error {
-    // An age recipient is the shortest name that a key has.
-    let recipients = || identities.found().iter().filter_map(Identity::recipient);
-    match recipients().find(|recipient| recipient.starts_with("age1")).or_else(|| recipients().next()) {
-        Some(recipient) => error.help(format!("to let this machine in, {}", command(recipient))),
-        None => error.help("name a key in the manifest: `age.keyFile` or `age.sshKeyPaths`"),
-    }
-}
-
-fn lines(lines: impl Iterator<Item = String>) -> String {
-    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A file whose values or MAC do not hold.
@@ -184,13 +210,15 @@ pub(super) fn not_found<'a>(
     let told = Error::new(format!("the key `{key}` is not in {}", path.display())).because_text(miss.why.as_str());
     let mut later = documents.iter().skip(1);
     match later.any(|document| Finder::new(document).find(key).is_ok()) {
-        true => told.help("it stands in a later document of the file; only the first is searched, as in sops"),
+        true => told
+            .note("it stands in a later document of the file; only the first is searched, as in sops")
+            .help("move it to the first document, or install the whole file"),
         false => told.help(finder.help(key, miss)),
     }
 }
 
 /// A value that was found and cannot be installed.
-pub(super) fn unprintable(key: Option<&KeyPath>, why: Unprintable, path: &Path) -> Error {
+pub(super) fn unprintable(key: Option<&KeyPath>, why: Unprintable, output: Option<Output>, path: &Path) -> Error {
     let what = match key {
         Some(key) => format!("the key `{key}` in {}", path.display()),
         None => format!("the file {}", path.display()),
@@ -199,7 +227,24 @@ pub(super) fn unprintable(key: Option<&KeyPath>, why: Unprintable, path: &Path) 
         Unprintable::Null => Error::new(format!("{what} is null: there is nothing to install"))
             .help(format!("give it a value with `sops edit {}`, or take the secret out of the manifest", quoted(path))),
         Unprintable::Format(why) => {
-            Error::new(format!("{what} cannot be written out")).because_text(why).help("check the format and the key")
+            let error = Error::new(format!("{what} cannot be written out")).because_text(why);
+            match output {
+                Some(_) => error.help("choose another `output`, or the key of something that fits"),
+                None => error.help(format!("check `format`, and the file with `sops decrypt {}`", quoted(path))),
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tab_is_a_slip_only_where_it_indents() {
+        let slip = |text: &str| slip(text.as_bytes(), Format::Yaml).unwrap_or_default();
+        assert!(slip("a:\n\tb: c\n").starts_with("line 2 is indented with a tab"));
+        assert!(slip("a:\n  \tb: c\n").starts_with("line 2 is indented with a tab"));
+        assert_eq!(slip("a:\n  b: c\td # \te\n\t\n"), "");
     }
 }

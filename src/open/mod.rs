@@ -3,7 +3,7 @@
 
 mod explain;
 
-use crate::error::Error;
+use crate::error::{Error, printable};
 use crate::identity::Identities;
 use crate::manifest::{KeyRequest, Secret};
 use crate::plan::{Failure, Plan, SopsFile, Source};
@@ -19,6 +19,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 /// What the sops files of a plan gave.
 pub struct Contents {
@@ -26,7 +27,7 @@ pub struct Contents {
     pub secrets: BTreeMap<usize, SecretBytes>,
     /// The files and secrets that failed.
     pub failures: Vec<Failure>,
-    /// Things to tell the user that are no errors.
+    /// Things to tell the user that are no errors, a line each, without control characters.
     pub notices: Vec<String>,
 }
 
@@ -52,10 +53,13 @@ pub fn open(plan: &Plan<'_>, means: &Means<'_>) -> Contents {
             results.lock().unwrap_or_else(PoisonError::into_inner).insert(number, result);
         }
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(plan.files.len());
-    std::thread::scope(|scope| {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(plan.files.len());
+    thread::scope(|scope| {
         for _ in 1..threads {
-            scope.spawn(work);
+            // Where no more threads can be had, those that there are do all the work.
+            if thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                break;
+            }
         }
         work();
     });
@@ -122,8 +126,8 @@ fn verify(path: &Path, format: Format, means: &Means<'_>) -> Result<VerifiedFile
     if format == Format::Age {
         return match means.keyring.decrypt_age(bytes.expose()) {
             Unwrapped::Opened(plain) => Ok(VerifiedFile::of_age(plain)),
-            Unwrapped::NotMine => Err(explain::locked_age(None, means.identities)),
-            Unwrapped::Broken(why) => Err(explain::locked_age(Some(why), means.identities)),
+            Unwrapped::NotMine => Err(explain::locked_age(&[], means.identities)),
+            Unwrapped::Broken(reasons) => Err(explain::locked_age(&reasons, means.identities)),
         };
     }
     let encrypted = EncryptedFile::read(bytes.expose(), format)
@@ -135,7 +139,7 @@ fn verify(path: &Path, format: Format, means: &Means<'_>) -> Result<VerifiedFile
 }
 
 fn unreadable(error: io::Error) -> Error {
-    Error::new("cannot be read").because(error).help("check the path of the file")
+    Error::new("cannot be read").because(error).help("check the path of the file, and who may read it")
 }
 
 /// The document of a file that has none.
@@ -163,12 +167,12 @@ impl<'a> Taking<'a> {
             KeyRequest::KeyOrWhole(key) if self.finder.find(key).is_err() => {
                 // sops-nix's modules write the secret's name as key where the user gave none.
                 if key.to_string() != secret.name.as_str() {
-                    self.notices.push(format!(
+                    self.notices.push(printable(&format!(
                         "secret `{}`: {} has no key `{key}`, so the whole file is installed, as sops-nix does; \
                          set `key` to \"\" to say that this is meant",
                         secret.name,
                         self.path.display()
-                    ));
+                    )));
                 }
                 self.whole(secret.output)
             }
@@ -181,7 +185,7 @@ impl<'a> Taking<'a> {
             Ok(node) => self
                 .file
                 .extract(Part::Value(node), output)
-                .map_err(|why| explain::unprintable(Some(key), why, self.path)),
+                .map_err(|why| explain::unprintable(Some(key), why, output, self.path)),
             Err(miss) => Err(explain::not_found(&miss, key, &self.finder, self.file.documents(), self.path)),
         }
     }
@@ -189,7 +193,7 @@ impl<'a> Taking<'a> {
     fn whole(&mut self, output: Option<Output>) -> Result<SecretBytes, Error> {
         let print = || {
             let printed = self.file.extract(Part::Whole, output);
-            printed.map_err(|why| explain::unprintable(None, why, self.path))
+            printed.map_err(|why| explain::unprintable(None, why, output, self.path))
         };
         match (&self.whole, output) {
             (Some(bytes), None) => Ok(bytes.clone()),

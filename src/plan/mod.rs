@@ -413,15 +413,15 @@ mod tests {
                 "secret `f`: its path /x/y lies below /x, which is the path of the secret `b`\n  help: change one of them",
             ]
         );
-        let manifest = "{defaultSopsFile: s.yaml, secrets: {a: {}, d: {path: /run/secrets/a}}}";
+        let manifest = "{defaultSopsFile: s.yaml, secrets: {a: {path: /y}, d: {path: /run/secrets/a/b}}}";
         assert_eq!(
             errors(manifest),
             [
-                "two files in /run/secrets collide: `a` and `a` cannot both exist\n  help: change the `path` or the name of \
+                "two files in /run/secrets collide: `a` and `a/b` cannot both exist\n  help: change the `path` or the name of \
               one of them"
             ]
         );
-        let manifest = "{defaultSopsFile: s.yaml, secrets: {a: {path: /run/secrets/rendered/t}}, \
+        let manifest = "{defaultSopsFile: s.yaml, secrets: {a: {path: /run/secrets/rendered/t/x}}, \
                         templates: {t: {content: x}}}";
         assert!(errors(manifest)[0].starts_with("two files in /run/secrets collide: `rendered/t`"));
     }

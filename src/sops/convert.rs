@@ -46,7 +46,7 @@ impl Output {
 ///
 /// # Errors
 /// What the form cannot hold, with the key at which it stands. Nothing is dropped or replaced to make it fit.
-pub fn convert(node: &Node, output: Output) -> Result<SecretBytes, Unprintable> {
+pub(super) fn convert(node: &Node, output: Output) -> Result<SecretBytes, Unprintable> {
     match (output, node) {
         (Output::Raw, Node::Scalar(scalar)) => text(scalar, ""),
         (Output::Raw, _) => Err(refused("", "is a map or a list, and `raw` is for a single value")),

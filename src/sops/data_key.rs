@@ -25,8 +25,32 @@ pub enum Unwrapped {
     Opened(SecretBytes),
     /// No identity here belongs to this master key.
     NotMine,
-    /// An identity fits, but the master key does not open. The text says why.
-    Broken(String),
+    /// An identity may be the one, but the master key does not open. There is a reason for each identity.
+    Broken(Vec<Broken>),
+}
+
+/// Why a master key does not open though an identity may be the one for it. The text is a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Broken {
+    /// What the file holds for the key cannot be used.
+    File(String),
+    /// The identity cannot be used: nobody answered, a program failed.
+    Identity(String),
+}
+
+impl Broken {
+    /// The reason.
+    pub fn why(&self) -> &str {
+        match self {
+            Self::File(why) | Self::Identity(why) => why,
+        }
+    }
+}
+
+impl From<Broken> for Unwrapped {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(vec![broken])
+    }
 }
 
 /// What an attempt may cost.
@@ -56,8 +80,8 @@ pub enum NoDataKey {
         opened: usize,
         /// How many are needed.
         needed: usize,
-        /// What is broken in master keys for which there is an identity.
-        broken: Vec<String>,
+        /// The master keys that do not open though an identity may be the one for them, with the reason.
+        broken: Vec<(String, Broken)>,
     },
     /// The master keys opened, but what they hold is not a data key of 32 bytes.
     Unusable,
@@ -85,8 +109,8 @@ pub fn recover(metadata: &Metadata, keyring: &dyn Keyring) -> Result<DataKey, No
             *share = group.in_order().find_map(|key| match keyring.unwrap(key, effort) {
                 Unwrapped::Opened(share) => Some(share),
                 Unwrapped::NotMine => None,
-                Unwrapped::Broken(why) => {
-                    broken.push(format!("{key}: {why}"));
+                Unwrapped::Broken(reasons) => {
+                    broken.extend(reasons.into_iter().map(|why| (key.to_string(), why)));
                     None
                 }
             });
@@ -202,9 +226,10 @@ mod tests {
 
     #[test]
     fn too_few_groups_say_how_many_and_what_is_broken() {
-        let ring = Fake(|name| if name == "a" { share(1) } else { Unwrapped::Broken("bent".into()) });
+        let bent = || Broken::File("bent".into());
+        let ring = Fake(|name| if name == "a" { share(1) } else { Broken::File("bent".into()).into() });
         let error = recover(&groups(&[&["a"], &["b"], &["c"]], 0), &ring).err();
-        let broken = vec!["b: bent".into(), "c: bent".into()];
+        let broken = vec![("b".to_owned(), bent()), ("c".to_owned(), bent())];
         assert_eq!(error, Some(NoDataKey::Locked { opened: 1, needed: 3, broken }));
     }
 

@@ -56,7 +56,7 @@ pub enum Refused {
 ///
 /// The MAC is SHA-512 over the plaintext of all leaves of all documents, in their order, comments and nulls left out,
 /// nothing between them.
-pub fn decrypt(documents: &mut [Map], metadata: &Metadata, key: &DataKey) -> Result<(), Refused> {
+pub(super) fn decrypt(documents: &mut [Map], metadata: &Metadata, key: &DataKey) -> Result<(), Refused> {
     let cipher = Cipher::new(key);
     if metadata.mac.is_empty() {
         return Err(Refused::NoMac);

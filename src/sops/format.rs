@@ -41,7 +41,7 @@ impl Format {
     }
 
     /// Whether the file is one value, without keys.
-    pub fn is_one_value(self) -> bool {
+    pub(super) fn is_one_value(self) -> bool {
         matches!(self, Self::Binary | Self::Age)
     }
 

@@ -21,9 +21,7 @@ pub struct Metadata {
     /// Whether the MAC covers encrypted values only.
     pub mac_only_encrypted: bool,
     /// Which values are encrypted.
-    pub rule: Rule,
-    /// The version of sops that wrote the file.
-    pub version: String,
+    pub(super) rule: Rule,
 }
 
 /// Master keys of which any one opens the group.
@@ -114,7 +112,7 @@ pub enum BadMetadata {
 ///
 /// YAML, JSON and binary hold it under `sops`, INI in the section `sops` in flattened form, dotenv in flattened keys
 /// that begin with `sops_`. The first document's counts; `sops` is removed from the others too, as sops does.
-pub fn extract(documents: &mut [Map], format: Format) -> Result<Metadata, BadMetadata> {
+pub(super) fn extract(documents: &mut [Map], format: Format) -> Result<Metadata, BadMetadata> {
     let metadata = if format == Format::Dotenv {
         let found =
             documents.first_mut().map(|map| take(map, |entry| entry.key.starts_with("sops_"))).unwrap_or_default();
@@ -174,7 +172,6 @@ fn read(map: &Map) -> Result<Metadata, String> {
         mac: text(map, "mac")?,
         mac_only_encrypted: boolean(map, "mac_only_encrypted")?,
         rule: Rule::from_metadata(rules)?,
-        version: text(map, "version")?,
     })
 }
 

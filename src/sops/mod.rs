@@ -12,7 +12,7 @@ pub mod format;
 mod go_regex;
 pub mod key;
 pub mod metadata;
-pub mod rules;
+mod rules;
 pub mod store;
 pub mod time;
 pub mod tree;
@@ -85,11 +85,6 @@ impl VerifiedFile {
     pub fn of_age(plain: SecretBytes) -> Self {
         let data = Entry { key: "data".into(), value: Node::Scalar(Scalar::Str(plain)), line: 0 };
         Self { format: Format::Age, documents: vec![Map(vec![MapItem::Entry(data)])] }
-    }
-
-    /// The format that the file was read as.
-    pub fn format(&self) -> Format {
-        self.format
     }
 
     /// The documents in clear. Formats other than YAML have one.

@@ -4,7 +4,7 @@ use super::go_regex;
 use regex::bytes::Regex;
 
 /// The rule of a file. sops allows one at a time.
-pub enum Rule {
+pub(super) enum Rule {
     /// All but values under a key with this ending.
     UnencryptedSuffix(String),
     /// Only values under a key with this ending.
@@ -22,7 +22,7 @@ pub enum Rule {
 /// What the rule makes of what stands above a leaf or a comment: of the keys from the top, and of the comments that stand
 /// directly before, at each level of the tree. Each key and each comment is looked at once, when it is come to.
 #[derive(Default)]
-pub struct Place {
+pub(super) struct Place {
     keys: Vec<bool>,
     levels: Vec<Level>,
     matching_keys: usize,
@@ -38,30 +38,30 @@ struct Level {
 
 impl Place {
     /// Goes into a map or a list.
-    pub fn enter_level(&mut self) {
+    pub(super) fn enter_level(&mut self) {
         self.levels.push(Level::default());
     }
 
     /// Comes out of a map or a list.
-    pub fn leave_level(&mut self) {
+    pub(super) fn leave_level(&mut self) {
         self.forget_comments();
         self.levels.pop();
     }
 
     /// Goes to the value of `key`.
-    pub fn enter_key(&mut self, rule: &Rule, key: &str) {
+    pub(super) fn enter_key(&mut self, rule: &Rule, key: &str) {
         let matches = rule.matches_key(key);
         self.matching_keys += usize::from(matches);
         self.keys.push(matches);
     }
 
     /// Comes back from the value of a key.
-    pub fn leave_key(&mut self) {
+    pub(super) fn leave_key(&mut self) {
         self.matching_keys -= self.keys.pop().map_or(0, usize::from);
     }
 
     /// Comes to a comment.
-    pub fn comment(&mut self, rule: &Rule, text: &[u8]) {
+    pub(super) fn comment(&mut self, rule: &Rule, text: &[u8]) {
         let matches = rule.matches_comment(text);
         if let Some(level) = self.levels.last_mut() {
             level.matching += usize::from(matches);
@@ -71,7 +71,7 @@ impl Place {
     }
 
     /// Comments count for the one value behind them.
-    pub fn forget_comments(&mut self) {
+    pub(super) fn forget_comments(&mut self) {
         if let Some(level) = self.levels.last_mut() {
             self.matching_comments -= level.matching;
             *level = Level::default();
@@ -90,7 +90,7 @@ impl Rule {
     /// Makes the rule from the metadata's fields and their texts; empty ones are not set. More than one is an error,
     /// and so is a regular expression that cannot be read: sops would take it as one that matches nothing, which
     /// turns a slip into plaintext.
-    pub fn from_metadata(fields: Vec<(&str, String)>) -> Result<Self, String> {
+    pub(super) fn from_metadata(fields: Vec<(&str, String)>) -> Result<Self, String> {
         let mut set = fields.into_iter().filter(|(_, text)| !text.is_empty());
         let Some((name, text)) = set.next() else { return Ok(Self::default()) };
         if let Some((second, _)) = set.next() {
@@ -110,7 +110,7 @@ impl Rule {
 
     /// Whether the value at `place` is encrypted (`shouldBeEncrypted` in `sops.go`). For a comment, the place's last
     /// comment is the comment itself; a comment that switches encryption on stays in clear.
-    pub fn encrypts(&self, place: &Place, is_comment: bool) -> bool {
+    pub(super) fn encrypts(&self, place: &Place, is_comment: bool) -> bool {
         match self {
             Self::UnencryptedSuffix(_) | Self::UnencryptedRegex(_) => place.matching_keys == 0,
             Self::EncryptedSuffix(_) | Self::EncryptedRegex(_) => place.matching_keys > 0,

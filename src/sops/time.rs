@@ -20,7 +20,7 @@ pub fn with_fraction(text: &str) -> Option<String> {
 
 /// The same without the fraction of the second, as Go's `Format(time.RFC3339)` gives it. sops authenticates the MAC
 /// with `lastmodified` in this form.
-pub fn without_fraction(text: &str) -> Option<String> {
+pub(super) fn without_fraction(text: &str) -> Option<String> {
     let time = parse(text)?;
     Some(format!("{}{}", time.seconds, time.zone))
 }

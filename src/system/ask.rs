@@ -4,7 +4,7 @@
 use crate::secret::SecretBytes;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
+use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -20,17 +20,25 @@ pub enum Answer {
     Shown,
 }
 
-/// How long a person has to answer, in seconds. `SOPS_INSTALL_ASK_SECONDS` sets another time.
-const PATIENCE: u64 = 90;
+/// Ctrl-C, as a terminal hands it on where it is no signal.
+const CTRL_C: u8 = 3;
 
 /// Asks a question. The error says why there is no answer.
 pub fn ask(question: &str, answer: Answer) -> Result<SecretBytes, String> {
-    let seconds = std::env::var("SOPS_INSTALL_ASK_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(PATIENCE);
+    let seconds = patience(std::env::var("SOPS_INSTALL_ASK_SECONDS").ok().as_deref());
     let question = crate::error::printable(question);
     match File::options().read(true).write(true).open("/dev/tty") {
         Ok(terminal) => on_terminal(terminal, &question, answer, Duration::from_secs(seconds)),
         Err(_) => by_systemd(&question, answer, seconds),
     }
+}
+
+/// How long a person has to answer, in seconds. `SOPS_INSTALL_ASK_SECONDS` sets another time, up to a day. It is never 0:
+/// systemd-ask-password takes that for "without an end".
+fn patience(wanted: Option<&str>) -> u64 {
+    const USUAL: u64 = 90;
+    const LONGEST: u64 = 24 * 60 * 60;
+    wanted.and_then(|seconds| seconds.parse().ok()).unwrap_or(USUAL).clamp(1, LONGEST)
 }
 
 /// Puts the terminal back as it was, however the question ends.
@@ -52,8 +60,10 @@ fn on_terminal(terminal: File, question: &str, answer: Answer, patience: Duratio
     let _restore = Restore { terminal: &terminal, before: before.clone() };
     let mut quiet = before;
     quiet.local_flags.set(LocalFlags::ECHO, answer == Answer::Shown);
-    // Ctrl-C arrives as a character: the terminal must not stay silent when the program ends.
+    // Ctrl-C arrives as a character: the terminal must not stay silent when the program ends. It ends a line, so that it
+    // arrives at once, while the line can still be edited.
     quiet.local_flags.remove(LocalFlags::ISIG);
+    quiet.control_chars[SpecialCharacterIndices::VEOL as usize] = CTRL_C;
     tcsetattr(&terminal, SetArg::TCSAFLUSH, &quiet).map_err(|error| failed(error.into()))?;
     write!(&terminal, "{question}: ").map_err(failed)?;
     let line = read_line(&terminal, patience);
@@ -65,7 +75,6 @@ fn on_terminal(terminal: File, question: &str, answer: Answer, patience: Duratio
 }
 
 fn read_line(mut terminal: &File, patience: Duration) -> Result<SecretBytes, String> {
-    const CTRL_C: u8 = 3;
     const LONGEST: usize = 4096;
     let deadline = Instant::now() + patience;
     let mut line = SecretBytes::default();
@@ -125,4 +134,18 @@ fn by_systemd(question: &str, answer: Answer, seconds: u64) -> Result<SecretByte
         line = SecretBytes::new(line.expose().get(..length).unwrap_or_default().to_vec());
     }
     Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_has_an_end_and_is_never_none() {
+        assert_eq!(patience(None), 90);
+        assert_eq!(patience(Some("5")), 5);
+        assert_eq!(patience(Some("0")), 1);
+        assert_eq!(patience(Some(&u64::MAX.to_string())), 24 * 60 * 60);
+        assert_eq!(patience(Some("soon")), 90);
+    }
 }

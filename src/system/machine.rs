@@ -2,12 +2,14 @@
 
 use super::ask::{self, Answer};
 use super::read::read;
+use crate::error::printable;
 use crate::identity::host::{Call, Finished, Host};
 use crate::secret::SecretBytes;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::thread::{self, ScopedJoinHandle};
 
 /// This machine.
 #[derive(Default)]
@@ -28,25 +30,24 @@ impl Host for Machine {
     fn run(&self, call: &Call<'_>) -> io::Result<Finished> {
         let mut command = Command::new(&call.program);
         command.args(&call.arguments).envs(call.variables.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn()?;
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        // All three at once: a program that waits on one of them must not stop the others.
-        let (output, complaint) = std::thread::scope(|scope| {
-            let output = scope.spawn(|| collect(stdout));
-            let complaint = scope.spawn(|| collect(stderr));
-            if let Some(mut stdin) = stdin {
+        let ((output, output_end), (complaint, complaint_end)) = (io::pipe()?, io::pipe()?);
+        command.stdin(Stdio::piped()).stdout(output_end).stderr(complaint_end);
+        // All three streams at once: a program that waits on one of them must not stop the others. The threads come first:
+        // where they cannot be had, no program was started.
+        thread::scope(move |scope| {
+            let collect = |pipe| thread::Builder::new().spawn_scoped(scope, || collect(pipe));
+            let (output, complaint) = (collect(output)?, collect(complaint)?);
+            let mut child = command.spawn()?;
+            // It holds the writing ends of the pipes; they would never be at their end.
+            drop(command);
+            if let Some(mut stdin) = child.stdin.take() {
                 // A program that ends without reading all of it says itself what is wrong.
                 let _ = stdin.write_all(call.input);
             }
-            (output.join(), complaint.join())
-        });
-        let joined = |result: std::thread::Result<io::Result<SecretBytes>>| {
-            result.unwrap_or_else(|_| Err(io::Error::other("its output could not be read")))
-        };
-        let status = child.wait()?;
-        let complaint = String::from_utf8_lossy(joined(complaint)?.expose()).trim().to_owned();
-        Ok(Finished { succeeded: status.success(), output: joined(output)?, complaint })
+            let (output, complaint) = (joined(output), joined(complaint));
+            let status = child.wait()?;
+            Ok(Finished { succeeded: status.success(), output: output?, complaint: last_line(&complaint?) })
+        })
     }
 
     fn ask(&self, question: &str) -> Result<SecretBytes, String> {
@@ -63,14 +64,23 @@ impl Host for Machine {
 
     fn show(&self, message: &str) {
         // Where standard error cannot be written, there is nobody to show it to.
-        let _ = writeln!(io::stderr(), "sops-install: {}", crate::error::printable(message));
+        let _ = writeln!(io::stderr(), "sops-install: {}", printable(message));
     }
 }
 
-fn collect(pipe: Option<impl Read>) -> io::Result<SecretBytes> {
+fn joined(thread: ScopedJoinHandle<'_, io::Result<SecretBytes>>) -> io::Result<SecretBytes> {
+    thread.join().unwrap_or_else(|_| Err(io::Error::other("its output could not be read")))
+}
+
+/// The last line that is not blank, without control characters.
+fn last_line(text: &SecretBytes) -> String {
+    let text = String::from_utf8_lossy(text.expose());
+    text.lines().map(str::trim).rfind(|line| !line.is_empty()).map_or("it said nothing".to_owned(), printable)
+}
+
+fn collect(mut pipe: impl Read) -> io::Result<SecretBytes> {
     let mut bytes = SecretBytes::default();
     let mut chunk = zeroize::Zeroizing::new([0u8; 16 * 1024]);
-    let Some(mut pipe) = pipe else { return Ok(bytes) };
     loop {
         match pipe.read(chunk.as_mut_slice()) {
             Ok(0) => return Ok(bytes),
@@ -78,5 +88,29 @@ fn collect(pipe: Option<impl Read>) -> io::Result<SecretBytes> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(script: &str) -> Finished {
+        let (program, arguments) = ("sh".into(), vec!["-c".into(), script.into()]);
+        Machine::default().run(&Call { program, arguments, variables: vec![], input: b"input" }).unwrap()
+    }
+
+    #[test]
+    fn a_program_is_fed_and_heard_to_its_end() {
+        let finished = run("cat; head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2");
+        assert!(finished.succeeded);
+        assert_eq!((finished.output.expose().starts_with(b"input"), finished.output.len()), (true, 300_005));
+        assert!(!run("exit 3").succeeded);
+    }
+
+    #[test]
+    fn what_a_program_says_is_one_line_without_control_characters() {
+        assert_eq!(run(r"printf 'first\nlast \033[31m\r\n \n' >&2").complaint, r"last \u{1b}[31m");
+        assert_eq!(run("exit 1").complaint, "it said nothing");
     }
 }

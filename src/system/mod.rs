@@ -12,3 +12,4 @@ pub mod read;
 pub mod root;
 pub mod stage;
 pub mod units;
+pub mod write;

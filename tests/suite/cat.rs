@@ -133,5 +133,5 @@ fn a_map_is_installed_as_a_file_of_variables_or_as_json() {
         path("app.json"),
         path("documents.yaml")
     ));
-    insta::assert_snapshot!("output_does_not_fit", sandbox.fail(&bad, 1));
+    insta::assert_snapshot!("output_does_not_fit", sandbox.fail(&bad, 4));
 }

@@ -218,6 +218,32 @@ says!(
 );
 says!(master_key_is_damaged, file_error("a.yaml", secrets_yaml().replace("-----BEGIN AGE", "-----BEGIM AGE")));
 says!(
+    master_key_is_for_another_key,
+    in_sandbox(|sandbox| {
+        let stranger = fs::read_to_string(encrypted("stranger.yaml")).unwrap();
+        let other = "age1zg833xlxnse02944z227kpud4q7mcs6zu9wfss338vkud949ydzq9v77xw";
+        assert!(stranger.contains(other));
+        sandbox
+            .write("a.yaml", stranger.replace(other, "age1xpkmwhazfgf9s7u68pv6hqa3fs0kf4a6g8ugqqmxypf04ccvyftsrdx7cy"));
+        sandbox.user_manifest("defaultSopsFile: a.yaml\nsecrets: {first: {}}")
+    })
+);
+says!(
+    recipient_holds_a_newline,
+    in_sandbox(|sandbox| {
+        let stranger = fs::read_to_string(encrypted("stranger.yaml")).unwrap();
+        sandbox.write(
+            "a.yaml",
+            stranger.replace("recipient: age1zg8", "recipient: \"age1\\n  help: run this\" # age1zg8"),
+        );
+        sandbox.user_manifest("defaultSopsFile: a.yaml\nsecrets: {first: {}}")
+    })
+);
+says!(
+    too_few_key_groups_open,
+    error(&format!("defaultSopsFile: {}\nsecrets: {{npmrc: {{}}}}", encrypted("shamir.yaml").display()))
+);
+says!(
     environment_file_is_bad,
     in_sandbox(|sandbox| {
         sandbox.write("keys.env", "SOPS_AGE_KEY=\"AGE-SECRET-KEY-1THROWAWAY\n");
@@ -264,7 +290,7 @@ fn a_directory_where_a_link_is_to_stand_fails_that_link_alone() {
 
 #[test]
 fn all_that_is_wrong_is_said_at_once_and_no_value_is() {
-    let said = from_secrets_yaml("{github/oath_token: {}, gitlab/oath_token: {}, npmrc: {}}");
+    let said = from_secrets_yaml("{github/oath_token: {}, gitlab/oath_token: {}}");
     assert_eq!(said.matches("error: ").count(), 2, "{said}");
     for name in fs::read_dir(fixture("../suite/snapshots")).unwrap() {
         let text = fs::read_to_string(name.unwrap().path()).unwrap();

@@ -2,9 +2,10 @@
 
 use crate::common::{Sandbox, encrypted, fixture, has, skip};
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 
 /// A manifest in user mode that installs one whole file, with these key sources.
 fn manifest(sandbox: &Sandbox, file: &str, sources: &str) -> PathBuf {
@@ -107,6 +108,35 @@ fn a_key_may_come_from_a_command_or_a_credential() {
     insta::assert_snapshot!("credential_directory_is_missing", sandbox.fail(&with_credential, 1));
 }
 
+/// A stack that no address space has room for, so that no thread can be started.
+const NO_THREADS: (&str, &str) = ("RUST_MIN_STACK", "1125899906842624");
+
+#[test]
+fn without_threads_files_are_opened_one_after_another() {
+    let sandbox = Sandbox::new();
+    let files = ["secrets.yaml", "types.yaml", "documents.yaml"].map(|name| encrypted(name).display().to_string());
+    let secrets = files.iter().enumerate().map(|(number, file)| format!("s{number}: {{key: '', sopsFile: {file}}}"));
+    let secrets = secrets.collect::<Vec<_>>().join(", ");
+    let manifest = sandbox.user_manifest(&format!("secrets: {{{secrets}}}\n"));
+    let output = sandbox.command().arg("install").arg(&manifest).env(NO_THREADS.0, NO_THREADS.1).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(sandbox.read("run/secrets/s0"), fs::read(fixture("expected/secrets.yaml/whole")).unwrap());
+}
+
+#[test]
+fn without_threads_no_program_is_started() {
+    let sandbox = Sandbox::new();
+    let manifest = manifest(&sandbox, &encrypted("secrets.yaml").display().to_string(), "");
+    program(&sandbox, "print-key", "touch started");
+    let mut command = sandbox.command();
+    command.arg("install").arg(&manifest).env(NO_THREADS.0, NO_THREADS.1).env("PATH", path(&sandbox));
+    let output = command.env("SOPS_AGE_KEY_CMD", "print-key").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("$SOPS_AGE_KEY_CMD: print-key: Resource temporarily unavailable"), "{said}");
+    assert!(!sandbox.path("started").exists());
+}
+
 /// Runs an installation without a terminal, so that a person is asked by `systemd-ask-password`.
 fn without_terminal(sandbox: &Sandbox, manifest: &std::path::Path) -> Output {
     Command::new("setsid")
@@ -162,6 +192,39 @@ fn nobody_who_answers_is_an_error_and_a_key_that_does_not_fit_is_not_asked_for()
     assert!(!sandbox.path("asked").exists());
 }
 
+/// Runs an installation on a terminal, which `script` makes, and types these bytes when a passphrase is asked for. Gives
+/// how it ended and what was shown.
+fn on_terminal(sandbox: &Sandbox, manifest: &std::path::Path, typed: &[u8]) -> (ExitStatus, String) {
+    let command = format!("{} install {}", env!("CARGO_BIN_EXE_sops-install"), manifest.display());
+    let mut terminal = Command::new("script");
+    terminal.args(["--quiet", "--return", "--command", &command, "/dev/null"]).current_dir(sandbox.path(""));
+    let mut child = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    // What is typed before the question is thrown away, as with every password.
+    let mut shown = Vec::new();
+    while !String::from_utf8_lossy(&shown).contains("Passphrase of the ") {
+        let mut byte = [0];
+        assert_eq!(stdout.read(&mut byte).unwrap(), 1, "nothing was asked: {}", String::from_utf8_lossy(&shown));
+        shown.extend(byte);
+    }
+    stdin.write_all(typed).unwrap();
+    stdout.read_to_end(&mut shown).unwrap();
+    (child.wait().unwrap(), String::from_utf8_lossy(&shown).into_owned())
+}
+
+#[test]
+fn ctrl_c_cancels_a_question_at_once() {
+    if !has("script") {
+        return skip("identities::ctrl_c_cancels_a_question_at_once", "script");
+    }
+    let sandbox = Sandbox::new();
+    let key = ssh_key("ssh/ed25519-aes256-ctr");
+    let manifest = manifest(&sandbox, &encrypted("ssh-recipients.yaml").display().to_string(), &key);
+    let (status, shown) = on_terminal(&sandbox, &manifest, b"half a pass\x03");
+    assert_eq!(status.code(), Some(1), "{shown}");
+    assert!(shown.contains("the question was cancelled") && !shown.contains("half"), "{shown}");
+}
+
 #[test]
 fn a_passphrase_is_typed_on_the_terminal_and_not_shown() {
     if !has("script") {
@@ -173,17 +236,8 @@ fn a_passphrase_is_typed_on_the_terminal_and_not_shown() {
         &encrypted("ssh-recipients.yaml").display().to_string(),
         &ssh_key("ssh/ed25519-chacha20-poly1305"),
     );
-    let command = format!("{} install {}", env!("CARGO_BIN_EXE_sops-install"), manifest.display());
-    let mut terminal = Command::new("script");
-    terminal.args(["--quiet", "--return", "--command", &command, "/dev/null"]).current_dir(sandbox.path(""));
-    let mut child = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    // The question comes first; what is typed before it is thrown away, as a terminal does with every password.
-    std::thread::sleep(std::time::Duration::from_secs(2));
-    std::io::Write::write_all(child.stdin.as_mut().unwrap(), b"throwaway\n").unwrap();
-    let output = child.wait_with_output().unwrap();
-    let shown = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{shown}");
-    assert!(shown.contains("Passphrase of the SSH key"), "{shown}");
+    let (output, shown) = on_terminal(&sandbox, &manifest, b"throwaway\n");
+    assert!(output.success(), "{shown}");
     assert!(!shown.contains("throwaway\r\n"), "{shown}");
     assert!(is_installed(&sandbox));
 }
@@ -204,10 +258,13 @@ fn an_identity_file_may_be_encrypted_with_a_passphrase() {
     let output = without_terminal(&sandbox, &manifest);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(is_installed(&sandbox));
-    program(&sandbox, "systemd-ask-password", "echo wrong");
+    program(&sandbox, "systemd-ask-password", "echo asked >> asked; echo wrong");
     let output = without_terminal(&sandbox, &manifest);
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("the passphrase is wrong"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said.matches("sops-install: the passphrase is wrong\n").count(), 3, "{said}");
+    assert!(said.contains("keys.age: the passphrase is wrong\n"), "{said}");
+    assert_eq!(sandbox.read("asked"), b"asked\n".repeat(3));
 }
 
 /// A plugin of the age project itself, which takes the passphrase from its environment.
@@ -319,6 +376,19 @@ fn keygen_makes_an_identity_and_never_overwrites_one() {
     assert!(String::from_utf8(other.stdout).unwrap().contains("\nAGE-SECRET-KEY-1"));
 }
 
+/// The limit on the size of files stands for a disk that is full.
+#[test]
+fn keygen_leaves_no_half_of_an_identity() {
+    let sandbox = Sandbox::new();
+    let script = "trap '' XFSZ; ulimit -f 0; exec \"$0\" keygen -o key.txt";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_sops-install")]).current_dir(sandbox.path(""));
+    let output = shell.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!("keygen_cannot_write", sandbox.tidy(&output.stderr));
+    assert!(!sandbox.path("key.txt").exists());
+}
+
 #[test]
 fn recipient_prints_what_the_tools_of_each_key_print() {
     let sandbox = Sandbox::new();
@@ -333,7 +403,9 @@ fn recipient_prints_what_the_tools_of_each_key_print() {
     assert!(of("age-pq.txt").starts_with("age1pq1"));
     let pgp = "BE559F56D9EEE06750C0CEB6C13202594ED9C2C3";
     assert_eq!([of("ssh_rsa"), of("ssh_rsa.pub")], [pgp, pgp]);
-    let output = sandbox.run(&["recipient", "gone", fixture("README").to_str().unwrap()]);
+    sandbox.write("README", "no key\n");
+    let locked = fixture("keys/ssh/ed25519-pkcs8-aes256");
+    let output = sandbox.run(&["recipient", "gone", "README", locked.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     insta::assert_snapshot!("recipient_of_nothing", sandbox.tidy(&output.stderr));
 }

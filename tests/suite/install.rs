@@ -110,11 +110,11 @@ fn modes_are_exact_whatever_the_umask() {
 #[test]
 fn each_run_makes_the_next_generation_and_old_ones_go() {
     let sandbox = Sandbox::new();
-    let manifest = sandbox.user_manifest(&format!(
-        "keepGenerations: 2\ndefaultSopsFile: {}\nsecrets: {{npmrc: {{}}}}",
-        encrypted("secrets.yaml").display()
-    ));
     for number in 1..=4 {
+        let manifest = sandbox.user_manifest(&format!(
+            "keepGenerations: 2\ndefaultSopsFile: {}\nsecrets: {{npmrc: {{mode: '060{number}'}}}}",
+            encrypted("secrets.yaml").display()
+        ));
         sandbox.install(&manifest);
         sandbox.write("run/secrets.d/age-keys.txt", "");
         let live = fs::read_link(sandbox.path("run/secrets")).unwrap();
@@ -137,7 +137,8 @@ fn what_a_run_left_that_was_cut_off_is_cleared_away() {
     sandbox.write("run/secrets.d/.staging/half", "");
     sandbox.write("run/secrets.d/2/never-live", "");
     symlink("nowhere", sandbox.path(&format!("run/{}", working_name("secrets")))).unwrap();
-    symlink("nowhere", sandbox.path(&format!("home/{}", working_name(".npmrc")))).unwrap();
+    sandbox.write(&format!("home/{}", working_name(".npmrc")), "a copy that was never put in place");
+    let manifest = self::manifest(&sandbox, "{npmrc: {path: home/.npmrc, mode: '0440'}}");
     sandbox.install(&manifest);
     assert_eq!(left(&sandbox, "run/secrets.d"), [".sops-install", "2"]);
     assert!(!sandbox.path("run/secrets.d/2/never-live").exists());
@@ -145,10 +146,10 @@ fn what_a_run_left_that_was_cut_off_is_cleared_away() {
     assert_eq!(left(&sandbox, "home"), [".npmrc"]);
     assert!(!sandbox.read("home/.npmrc").is_empty());
 
-    // What was swapped out and did not get its backup name yet is the user's.
-    sandbox.write(&format!("home/{}", working_name(".npmrc")), "mine");
-    sandbox.install(&manifest);
-    assert_eq!(sandbox.read("home/.npmrc.backup"), b"mine");
+    // A directory that was swapped out and did not get its backup name yet is somebody's.
+    sandbox.write(&format!("run/{}/precious", working_name("secrets")), "mine");
+    sandbox.install(&self::manifest(&sandbox, "{npmrc: {path: home/.npmrc}}"));
+    assert_eq!(sandbox.read("run/secrets.backup/precious"), b"mine");
 }
 
 #[test]
@@ -157,7 +158,7 @@ fn a_failed_run_leaves_the_live_generation_as_it_was() {
     let good = manifest(&sandbox, "{npmrc: {}}");
     sandbox.install(&good);
     let before = fs::metadata(sandbox.path("run/secrets/npmrc")).unwrap();
-    let bad = manifest(&sandbox, "{npmrc: {}, gone: {}}");
+    let bad = manifest(&sandbox, "{npmrc: {mode: '0440'}, gone: {}}\nonError: abort");
     sandbox.fail(&bad, 1);
     let after = fs::metadata(sandbox.path("run/secrets/npmrc")).unwrap();
     assert_eq!((before.ino(), before.ctime()), (after.ino(), after.ctime()));
@@ -188,19 +189,17 @@ fn a_directory_that_was_not_made_for_secrets_is_left_alone() {
 #[test]
 fn two_manifests_may_share_a_store() {
     let sandbox = Sandbox::new();
-    let text = |link: &str, key: &str| {
+    let text = |link: &str, key: &str, number: u8| {
         format!(
             "userMode: true\nsecretsMountPoint: run/store\nsymlinkPath: run/{link}\nage: {{keyFile: {}}}\n\
-             defaultSopsFile: {}\nsecrets: {{it: {{key: {key}}}}}",
+             defaultSopsFile: {}\nsecrets: {{it: {{key: {key}, mode: '060{number}'}}}}",
             fixture("keys/age.txt").display(),
             encrypted("secrets.yaml").display()
         )
     };
-    let one = sandbox.write("one.yaml", text("one", "npmrc"));
-    let two = sandbox.write("two.yaml", text("two", "github/oauth_token"));
-    for _ in 0..3 {
-        sandbox.install(&one);
-        sandbox.install(&two);
+    for number in 0..3 {
+        sandbox.install(&sandbox.write("one.yaml", text("one", "npmrc", number)));
+        sandbox.install(&sandbox.write("two.yaml", text("two", "github/oauth_token", number)));
         assert_eq!(sandbox.read("run/two/it"), b"gho_Qx7vTHROWAWAY");
         assert!(sandbox.read("run/one/it").starts_with(b"//registry"));
     }
@@ -215,6 +214,7 @@ fn a_link_that_is_spelled_otherwise_is_still_the_live_one() {
     let first = manifest(&sandbox, "{npmrc: {}}");
     sandbox.install(&first);
     let text = fs::read_to_string(&first).unwrap().replace("secretsMountPoint: run/", "secretsMountPoint: var/");
+    let text = text.replace("{npmrc: {}}", "{npmrc: {mode: '0440'}}");
     sandbox.install(&sandbox.write("manifest.yaml", text));
     assert_eq!(fs::read_link(sandbox.path("run/secrets")).unwrap(), sandbox.path("var/secrets.d/2"));
     assert_eq!(left(&sandbox, "run/secrets.d"), [".sops-install", "2"]);
@@ -252,6 +252,7 @@ fn a_link_that_leads_elsewhere_is_replaced_and_its_target_is_not_touched() {
     sandbox.install(&manifest(&sandbox, "{npmrc: {path: home/.npmrc}}"));
     assert_eq!(fs::read_link(sandbox.path("home/.npmrc")).unwrap(), sandbox.path("run/secrets/npmrc"));
     assert_eq!(sandbox.read("home/precious"), b"mine");
+    assert_eq!(fs::read_link(sandbox.path("home/.npmrc.backup")).unwrap(), precious);
 }
 
 #[test]
@@ -268,11 +269,13 @@ fn below_another_root_links_lead_to_the_same_place_from_inside_and_outside() {
     );
     fs::create_dir_all(sandbox.path("image/var/home")).unwrap();
     symlink("/var/home", sandbox.path("image/home")).unwrap();
-    for number in ["1", "2"] {
+    for number in ["1", "2", "2"] {
         let output = sandbox.run(&["install", "--root", "image", manifest.to_str().unwrap()]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let live = fs::read_link(sandbox.path("image/run/secrets")).unwrap();
         assert_eq!(live, Path::new("secrets.d").join(number));
+        let text = fs::read_to_string(&manifest).unwrap().replace("npmrc: {path", "npmrc: {mode: '0440', path");
+        fs::write(&manifest, text.replace("mode: '0440', mode: '0440'", "mode: '0440'")).unwrap();
     }
     let link = fs::read_link(sandbox.path("image/var/home/u/.npmrc")).unwrap();
     assert_eq!(link, Path::new("../../../run/secrets/npmrc"));
@@ -290,9 +293,10 @@ fn two_runs_at_once_do_not_interfere() {
     };
     let mut runs: Vec<_> = (0..12).map(|_| start()).collect();
     assert!(runs.iter_mut().all(|run| run.wait().unwrap().success()));
+    // All but the first find nothing to do.
     let live = fs::read_link(sandbox.path("run/secrets")).unwrap();
-    assert_eq!(live, sandbox.path("run/secrets.d/12"));
-    assert_eq!(left(&sandbox, "run/secrets.d"), [".sops-install", "12"]);
+    assert_eq!(live, sandbox.path("run/secrets.d/1"));
+    assert_eq!(left(&sandbox, "run/secrets.d"), [".sops-install", "1"]);
     assert!(!sandbox.read("run/secrets/all").is_empty());
 }
 
@@ -321,6 +325,6 @@ fn the_right_number_of_things_is_said_to_be_done() {
     let manifest = manifest(&sandbox, "{npmrc: {}, all: {key: ''}}");
     let output = sandbox.run(&["install", "-v", manifest.to_str().unwrap()]);
     let said = String::from_utf8(output.stderr).unwrap();
-    let last = "sops-install: generation 1 is live: 2 secrets and 0 templates from 1 file, 1 master key opened\n";
+    let last = "sops-install: generation 1 is live: 2 files from 1 sops file, 1 master key opened\n";
     assert!(said.ends_with(last), "{said}");
 }

@@ -35,6 +35,8 @@ pub struct Miss<'a> {
 enum End<'a> {
     Map(&'a Map),
     List,
+    /// A list without items.
+    Empty,
     Value,
 }
 
@@ -80,7 +82,8 @@ impl<'a> Finder<'a> {
                 format!("the key `{}` is the whole value", path.join("/"))
             }
             ([], End::Map(map)) if map.entries().next().is_some() => format!("the keys there are {}", listed(map)),
-            ([], _) => "there is no key to choose from".to_owned(),
+            ([], End::List) => "choose one of its positions".to_owned(),
+            ([], End::Map(_) | End::Empty) => "there is nothing to choose from: add it with `sops edit`".to_owned(),
             (meant, _) => format!("did you mean {}?", quoted(meant.iter().copied(), " or ")),
         }
     }
@@ -122,7 +125,9 @@ impl<'a> Finder<'a> {
                 if let Some(node) = position.and_then(|position| self.item(list, position)) {
                     return self.in_node(node, parts, depth + 1, deepest);
                 }
-                miss(deepest, parts, depth, End::List, |here| match list.values().count() {
+                let count = list.values().count();
+                let end = if count == 0 { End::Empty } else { End::List };
+                miss(deepest, parts, depth, end, |here| match count {
                     0 => format!("{here} is an empty list"),
                     1 => format!("{here} is a list whose only position is 0, and has no `{part}`"),
                     count => format!("{here} is a list with the positions 0 to {}, and has no `{part}`", count - 1),
@@ -254,6 +259,18 @@ mod tests {
             ("servers", Node::List(List(vec![server("first"), server("second")]))),
             ("empty", Node::List(List(Vec::new()))),
         ])
+    }
+
+    #[test]
+    fn where_nothing_is_near_the_help_says_what_can_be_done() {
+        let help = |key: &str| {
+            let (document, key) = (example(), KeyPath::new(key));
+            let finder = Finder::new(&document);
+            let miss = finder.find(&key).err().unwrap();
+            finder.help(&key, &miss)
+        };
+        assert_eq!(help("servers/of the whole company"), "choose one of its positions");
+        assert_eq!(help("empty/of the whole company"), "there is nothing to choose from: add it with `sops edit`");
     }
 
     fn found(key: &str) -> Option<String> {

@@ -31,7 +31,7 @@ pub fn general(value: f64) -> String {
 
 /// A float as the dotenv and INI stores print it: `strconv.FormatFloat(value, 'G', -1, 64)`, with one decimal where it
 /// would look like an integer (`ValToString` in sops' `stores/stores.go`).
-pub fn general_upper(value: f64) -> String {
+fn general_upper(value: f64) -> String {
     match Digits::of(value) {
         Ok(digits) => {
             let text = digits.general('E');
