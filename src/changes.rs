@@ -86,15 +86,23 @@ impl Changes {
 
     /// One line for each kind of change, in the words of sops-nix; `is_dry` says that nothing was done.
     pub fn lines(&self, is_dry: bool) -> Vec<String> {
-        let kinds: [(&str, fn(&Change) -> bool); 3] = [
-            (if is_dry { "would add" } else { "adding" }, |change| *change == Change::New),
-            (if is_dry { "would modify" } else { "modifying" }, |change| matches!(change, Change::Changed(_))),
-            (if is_dry { "would remove" } else { "removing" }, |change| *change == Change::Removed),
-        ];
+        let verb_of = |change: &Change| match (change, is_dry) {
+            (Change::New, false) => Some("adding"),
+            (Change::New, true) => Some("would add"),
+            (Change::Changed(_), false) => Some("modifying"),
+            (Change::Changed(_), true) => Some("would modify"),
+            (Change::Removed, false) => Some("removing"),
+            (Change::Removed, true) => Some("would remove"),
+            (Change::Same | Change::Kept | Change::Absent, _) => None,
+        };
+        let verbs = match is_dry {
+            false => ["adding", "modifying", "removing"],
+            true => ["would add", "would modify", "would remove"],
+        };
         let mut lines = Vec::new();
         for noun in ["secret", "rendered secret"] {
-            for (verb, is_kind) in kinds {
-                let changed = self.0.iter().filter(|(_, change)| is_kind(change));
+            for verb in verbs {
+                let changed = self.0.iter().filter(|(_, change)| verb_of(change) == Some(verb));
                 let names: Vec<&str> = changed
                     .filter_map(|(file, _)| match rendered(file) {
                         Some(name) => (noun == "rendered secret").then_some(name),
