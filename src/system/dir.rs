@@ -126,7 +126,9 @@ impl Dir {
         if !is(&found, SFlag::S_IFREG) || found.st_nlink != 1 || found.st_uid != users::get_effective_uid() {
             return Err(io::Error::other(format!("`{}` is not ours", name.display())));
         }
-        stat::fchmod(&file, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        if found.st_mode & 0o7777 != 0o600 {
+            stat::fchmod(&file, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        }
         Ok(file)
     }
 
@@ -152,9 +154,11 @@ impl Dir {
         text.map(Some).ok_or_else(|| io::Error::other(format!("`{}` is not UTF-8", name.display())))
     }
 
-    /// Gives this directory its owner and its mode.
+    /// Gives this directory its owner and its mode, unless it has them.
     pub fn set_access(&self, ids: Option<Ids>, mode: u32) -> io::Result<()> {
-        set_access(&self.0, ids, mode)
+        let is = self.stat()?;
+        let is_owned = ids.is_none_or(|ids| (ids.uid, ids.gid) == (is.st_uid, is.st_gid));
+        if is_owned && is.st_mode & 0o7777 == mode { Ok(()) } else { set_access(&self.0, ids, mode) }
     }
 
     /// Makes the file `name`: unreadable to others, then written, then given its owner, and its mode last. The umask can

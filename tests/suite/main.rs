@@ -5,6 +5,7 @@
 // A test that panics has failed, and says where.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod activation;
 mod cat;
 mod common;
 mod differential;

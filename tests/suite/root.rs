@@ -390,3 +390,111 @@ fn a_run_that_is_killed_anywhere_leaves_a_complete_generation() {
     }
     assert!(killed > 50, "only {killed} places were tried");
 }
+
+/// sops-nix's program, with its command line.
+fn drop_in(machine: &Machine, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sops-install-secrets"));
+    command.env_clear().env("STATE_DIRECTORY", machine.path("state")).args(arguments).output().unwrap()
+}
+
+#[test]
+fn the_drop_in_installs_and_early_users_stand_beside() {
+    let Some(machine) = Machine::new("root::the_drop_in_installs") else { return };
+    let text = fs::read_to_string(fixture("sops-nix/manifest.json")).unwrap();
+    let text = text
+        .replace("@here@", machine.path("").to_str().unwrap().trim_end_matches('/'))
+        .replace("@fixtures@", fixture("").to_str().unwrap().trim_end_matches('/'));
+    let manifest = machine.sandbox.write("manifest.json", &text);
+    // An owner who is made later, and a place of its own.
+    let users = text
+        .replace("run/secrets", "run/secrets-for-users")
+        .replace("\"owner\":null", "\"owner\":\"not-made-yet\"")
+        .replace("\"owner\": null", "\"owner\": \"not-made-yet\"")
+        .replace("/etc/app.conf", "/etc/app-early.conf")
+        .replace("/home/", "/home-early/");
+    assert_ne!(users, text);
+    assert!(users.contains("not-made-yet"));
+    let users = machine.sandbox.write("users.json", users);
+    let early = drop_in(&machine, &["-ignore-passwd", users.to_str().unwrap()]);
+    assert!(early.status.success(), "{}", String::from_utf8_lossy(&early.stderr));
+    let output = drop_in(&machine, &[manifest.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for (name, owner) in [("secrets", 1234), ("secrets-for-users", 0)] {
+        let rendered = machine.path("run").join(name).join("rendered/app.conf");
+        assert_eq!(fs::read_to_string(&rendered).unwrap(), "password = p<a>s&s\ntoken = gho_Qx7vTHROWAWAY\n");
+        assert_eq!(access(rendered).0, owner, "{name}");
+    }
+    let umounted = Command::new("umount").arg(machine.path("run/secrets-for-users.d")).status().unwrap();
+    assert!(umounted.success(), "it has a mount of its own");
+}
+
+#[test]
+fn units_go_to_the_lists_of_nixos_in_an_activation() {
+    let Some(machine) = Machine::new("root::units_go_to_the_lists") else { return };
+    let list = |kind: &str| fs::read_to_string(machine.path(kind)).unwrap_or_default();
+    // NixOS's directory, in a mount namespace of its own; `/run` is what the tests run on.
+    let run = |manifest: &Path, variables: &[(&str, &str)]| {
+        let script = format!(
+            "mkdir -p /run/nixos && mount -t tmpfs none /run/nixos && {} {} && cp -r /run/nixos/. {}/",
+            env!("CARGO_BIN_EXE_sops-install-secrets"),
+            manifest.display(),
+            machine.path("").display()
+        );
+        let mut command = Command::new("unshare");
+        command.args(["-m", "--propagation", "slave", "sh", "-c", &script]);
+        command.env("STATE_DIRECTORY", machine.path("state")).envs(variables.iter().copied());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let with = |key: &str| {
+        machine.manifest(
+            "",
+            &format!("{{npmrc: {{key: {key}, restartUnits: [b.service, a.service], reloadUnits: [c.service]}}}}"),
+        )
+    };
+    // The mount must be in everybody's namespace, so the first run is made outside.
+    machine.sandbox.install(&with("npmrc"));
+    run(&with("npmrc"), &[]);
+    assert_eq!(list("activation-restart-list"), "");
+    let changed = with("github/oauth_token");
+    assert_eq!(run(&changed, &[("NIXOS_ACTION", "dry-activate")]), "would modify secret: npmrc\n");
+    assert_eq!(
+        (list("dry-activation-restart-list").as_str(), list("activation-restart-list").as_str()),
+        ("a.service\nb.service\n", "")
+    );
+    assert_eq!(fs::read_link(machine.path("run/secrets")).unwrap(), machine.path("run/secrets.d/1"));
+    assert_eq!(run(&changed, &[("NIXOS_ACTION", "switch")]), "modifying secret: npmrc\n");
+    assert_eq!(list("activation-restart-list"), "a.service\nb.service\n");
+    assert_eq!(list("activation-reload-list"), "c.service\n");
+    // The directory that was mounted on; on NixOS it holds something, and stays.
+    let _ = fs::remove_dir("/run/nixos");
+}
+
+#[test]
+fn an_unknown_owner_fails_that_secret_alone() {
+    let Some(machine) = Machine::new("root::an_unknown_owner_fails_alone") else { return };
+    let manifest = machine.manifest("", "{a: {key: npmrc}, b: {key: npmrc, owner: nobdy}}");
+    assert_eq!(machine.run(&manifest).status.code(), Some(4));
+    assert!(machine.path("run/secrets/a").exists() && !machine.path("run/secrets/b").exists());
+    // With a name that exists, and then again not: it keeps its owner.
+    machine.sandbox.install(&machine.manifest("", "{a: {key: npmrc}, b: {key: npmrc, owner: nobody}}"));
+    let before = access(machine.path("run/secrets/b"));
+    assert_ne!(before.0, 0);
+    let manifest = machine.manifest("", "{a: {key: npmrc, mode: '0440'}, b: {key: npmrc, owner: nobdy}}");
+    assert_eq!(machine.run(&manifest).status.code(), Some(4));
+    assert_eq!(access(machine.path("run/secrets/b")), before);
+    assert_eq!(access(machine.path("run/secrets/a")).2, 0o440);
+}
+
+#[test]
+fn a_copy_has_its_owner_also_in_a_users_directory() {
+    let Some(machine) = Machine::new("root::a_copy_has_its_owner") else { return };
+    fs::create_dir_all(machine.path("home")).unwrap();
+    chown(machine.path("home"), Some(USER), Some(USER)).unwrap();
+    let manifest = machine
+        .manifest("", &format!("{{npmrc: {{uid: {USER}, gid: 7, mode: '0640', path: home/a/b, install: copy}}}}"));
+    machine.sandbox.install(&manifest);
+    assert_eq!(access(machine.path("home/a/b")), (USER, 7, 0o640));
+    assert_eq!(access(machine.path("home/a")), (USER, USER, 0o755));
+}
