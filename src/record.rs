@@ -68,13 +68,6 @@ impl Entry {
     }
 }
 
-impl Record {
-    /// Whether it says the same as another one, whenever that was written.
-    pub fn says_the_same(&self, other: &Self) -> bool {
-        Self { installed: other.installed, ..self.clone() } == *other
-    }
-}
-
 /// What stands outside of the generations: links, and files of their own. It outlives a reboot, and so tells what is ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -85,6 +85,9 @@ impl Order<'_> {
         let manifest_path = setting::absolute(self.manifest).map_err(one)?;
         let Process { program, errors, export, .. } = process;
         let mut say = setting::sayer(program, *errors);
+        if !root.is_host() && image.is_none() && !user_mode {
+            say("there is no list of accounts below the root: owners are looked up on this host");
+        }
         let mut run = Run {
             site: setting::site(&root, user_mode, self.caller, &mut say),
             manifest_path: &manifest_path,

@@ -124,10 +124,10 @@ pub fn install(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<In
     let failures = tolerable(manifest, &plan, &mut contents)?;
 
     let (root, location) = (run.site.root, Location::of(manifest));
-    let state_directory = run.site.state_directory.clone();
-    let mut ledger = Ledger::read(root, state_directory.as_deref(), location.symlink_path).map_err(one)?;
     let front = Front::open(root, location.symlink_path).map_err(one)?;
     let store = Store::open(root, manifest, &plan, run.site.say).map_err(one)?;
+    let state_directory = run.site.state_directory.clone();
+    let mut ledger = Ledger::read(root, state_directory.as_deref(), location.symlink_path).map_err(one)?;
     let live = store.generation_behind(root, location.symlink_path.as_path()).map_err(one)?;
     let live = live.map(|number| Generation::open(&store.dir, number)).transpose().map_err(one)?;
     let link_text = |link: &InnerLink| front.target_in(&store.path, &link.name, &link.target);
@@ -140,9 +140,10 @@ pub fn install(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<In
             (live, false)
         }
         live => {
-            let number = stage(&store, live.as_ref(), location, &plan, &next).map_err(one)?;
-            failed_after.extend(swap(&front, &store, location, number, run.site.say).map_err(one)?);
-            (Generation::open(&store.dir, number).map_err(one)?, true)
+            let new = stage(&store, live.as_ref(), location, &plan, &next).map_err(one)?;
+            let swapped = swap(&front, &store, location, new.number, run.site.say);
+            failed_after.extend(swapped.inspect_err(|_| discard(&store, root, location, new.number)).map_err(one)?);
+            (new, true)
         }
     };
     let (wanted, generation_size) = (wanted(&next.record), next.record.files.len());
@@ -218,8 +219,9 @@ impl<'a> Next<'a> {
         let links: Vec<_> = plan.inner_links.iter().filter(exists).map(|link| (link, link_text(link))).collect();
         let same_links = links.len() == found.links.len()
             && links.iter().all(|(link, text)| found.links.get(&link.name) == Some(text));
+        let is_live = live.is_some() && changes.is_empty() && same_links;
         let record = Record {
-            installed: run.now,
+            installed: old.as_ref().filter(|_| is_live).map_or(run.now, |old| old.installed),
             manifest: run.manifest_path.to_owned(),
             symlink_path: location.symlink_path.clone(),
             files: entries(plan, &files, &kept, &found.files, old.as_ref()),
@@ -229,7 +231,6 @@ impl<'a> Next<'a> {
             // Whatever starts with the machine starts with these secrets.
             None => Requests::default(),
         };
-        let is_live = live.is_some() && changes.is_empty() && same_links;
         Ok(Self { is_live, changes, files, kept, links, record, requests })
     }
 }
@@ -294,7 +295,7 @@ fn wanted(record: &Record) -> Wanted<'_> {
 
 /// Lets a generation that stays live say what is true of it now.
 fn refresh(live: &Generation, record: &Record, ids: Option<plan::Ids>) -> Result<()> {
-    if live.record().is_some_and(|old| old.says_the_same(record)) {
+    if live.record().is_some_and(|old| old == *record) {
         return Ok(());
     }
     let describe = |error: io::Error| {
@@ -327,7 +328,7 @@ fn stage(
     location: Location<'_>,
     plan: &Plan<'_>,
     next: &Next<'_>,
-) -> Result<u64> {
+) -> Result<Generation> {
     let mount_point = location.mount_point;
     let describe = |error: io::Error| {
         Error::new(format!("cannot write a generation in {mount_point}"))
@@ -343,13 +344,16 @@ fn stage(
     })?;
     let record = text_of(&next.record)?;
     let mut stage = Stage::begin(&store.dir, plan.directories).map_err(describe)?;
-    let written = write(&mut stage, live, plan, next, &record).and_then(|()| stage.finish(number));
+    let written = write(&mut stage, live, plan, next, &record)
+        // On a disk the link may outlive a power cut that the files behind it do not.
+        .and_then(|()| if store.in_memory { Ok(()) } else { store.dir.sync() })
+        .and_then(|()| stage.finish(number));
     if written.is_err() {
         // Secrets that nobody will use do not stay. The error that is told says more than one of this removal would; what
         // is left in that case, the next run removes.
         let _ = stage.abandon();
     }
-    written.map_err(describe).map(|()| number)
+    written.map_err(describe).map(|()| Generation { number, dir: stage.into_directory() })
 }
 
 fn write(
@@ -395,11 +399,19 @@ fn swap(
         (Err(error), Ok(Some(live))) if live == number => Ok(Some(error.within(path))),
         (Err(error), Err(_)) => Err(error.within(path)),
         (placed, Ok(_)) => {
-            // As above: the first error is the one that counts.
-            let _ = store.remove(&[number], location.mount_point);
             let lost = || Error::new("the link does not lead to the new generation").help("run it again");
             Err(placed.err().unwrap_or_else(lost).within(path))
         }
+    }
+}
+
+/// Removes a new generation that did not become live: secrets that nobody will use do not stay.
+fn discard(store: &Store, root: &Root, location: Location<'_>, number: u64) {
+    if let Ok(live) = store.generation_behind(root, location.symlink_path.as_path())
+        && live != Some(number)
+    {
+        // The error that is told says more than one of this removal would; what is left, the next run removes.
+        let _ = store.remove(&[number], location.mount_point);
     }
 }
 

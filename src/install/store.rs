@@ -23,6 +23,8 @@ pub(super) struct Store {
     pub(super) dir: Dir,
     /// Its path below the root, after all links.
     pub(super) path: PathBuf,
+    /// Whether it lies in memory, as far as that is known.
+    pub(super) in_memory: bool,
     /// The generations that links of other manifests lead to.
     protected: Vec<u64>,
     /// Held until the end of a run that changes something.
@@ -78,10 +80,11 @@ impl Store {
             }
         }
         let dir = place.dir.reopen().map_err(describe)?;
-        let mut store = Self { dir, path: place.path, protected: Vec::new(), _lock: Some(lock) };
+        let mut store = Self { dir, path: place.path, in_memory: true, protected: Vec::new(), _lock: Some(lock) };
         let is_known = is_new || found == Mounted::Ramfs;
         store.take(root, manifest, plan, is_known)?;
-        if manifest.storage == Storage::UserDirectory && !mount::is_in_memory(&store.dir).map_err(describe)? {
+        store.in_memory = mount::is_in_memory(&store.dir).map_err(describe)?;
+        if manifest.storage == Storage::UserDirectory && !store.in_memory {
             say(&format!("{} is not in memory: secrets are written to a disk", path.display()));
         }
         Ok(store)
@@ -90,7 +93,7 @@ impl Store {
     /// The store where it is there already, to be looked at alone: it is not locked, and nothing is mounted.
     pub(super) fn find(root: &Root, mount_point: &AbsolutePath) -> Result<Option<Self>> {
         let Some(place) = root.find(mount_point.as_path())? else { return Ok(None) };
-        Ok(Some(Self { dir: place.dir, path: place.path, protected: Vec::new(), _lock: None }))
+        Ok(Some(Self { dir: place.dir, path: place.path, in_memory: true, protected: Vec::new(), _lock: None }))
     }
 
     /// Locks the store that is there.
@@ -103,7 +106,7 @@ impl Store {
         let (Some(above), Some(name)) = (&place.above, place.path.file_name()) else { return Ok(None) };
         let lock = lock(above, name, &mut || say("waiting for another run to finish")).map_err(describe)?;
         let dir = place.dir.reopen().map_err(describe)?;
-        Ok(Some(Self { dir, path: place.path, protected: Vec::new(), _lock: Some(lock) }))
+        Ok(Some(Self { dir, path: place.path, in_memory: true, protected: Vec::new(), _lock: Some(lock) }))
     }
 
     /// Makes sure that this is a store, and marks it as one. `is_known` says that it cannot be anything else.

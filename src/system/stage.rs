@@ -58,6 +58,11 @@ impl<'a> Stage<'a> {
         self.mount_point.rename(OsStr::new(STAGING), self.mount_point, OsStr::new(&number))
     }
 
+    /// The directory of the generation.
+    pub fn into_directory(self) -> Dir {
+        self.directory
+    }
+
     fn parent(&self) -> &Dir {
         self.last.as_ref().map_or(&self.directory, |(_, dir)| dir)
     }
