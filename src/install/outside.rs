@@ -114,9 +114,6 @@ fn take_away(path: &AbsolutePath, front: &Front<'_>, ledger: &Ledger<'_>) -> Res
     let Some(place) = front.root.find(parent)? else { return Ok(true) };
     let before = ledger.state.placed.get(path);
     let describe = |error: io::Error| Error::new("the file system refuses").because(error).help("remove it by hand");
-    if place.dir.look(name).map_err(describe)? == Standing::Nothing {
-        return Ok(true);
-    }
     remove(&place.dir, name, &|dir, name| is_ours(dir, name, before, None)).map_err(describe)
 }
 

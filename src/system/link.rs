@@ -101,10 +101,14 @@ pub fn place(
     put.map_err(describe)
 }
 
-/// Removes what stands at `name`, if it is ours. Gives whether it was.
+/// Removes what stands at `name`, if it is ours, and what a run left that was cut off. Gives whether nothing stands there
+/// now.
 pub fn remove(dir: &Dir, name: &OsStr, is_ours: &dyn Fn(&Dir, &OsStr) -> io::Result<bool>) -> io::Result<bool> {
     let working = working_name(name);
     clear(dir, &working, name, &mut |_| {})?;
+    if dir.look(name)? == Standing::Nothing {
+        return Ok(true);
+    }
     if !is_ours(dir, name)? {
         return Ok(false);
     }
