@@ -79,6 +79,19 @@ impl Change {
 pub struct Changes(pub BTreeMap<String, Change>);
 
 impl Changes {
+    /// Compares the files that are wanted, `None` for one that failed, with those that are found.
+    pub fn between<'f>(
+        wanted: impl Iterator<Item = (&'f str, Option<FileAccess>)>,
+        found: &BTreeMap<String, Seen>,
+    ) -> Self {
+        let change = |(file, access): (&'f str, _)| (file.to_owned(), Change::of(access, found.get(file).copied()));
+        let mut changes: BTreeMap<String, Change> = wanted.map(change).collect();
+        for file in found.keys() {
+            changes.entry(file.clone()).or_insert(Change::Removed);
+        }
+        Self(changes)
+    }
+
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
         !self.0.values().any(|change| change.is_one())

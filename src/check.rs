@@ -1,31 +1,47 @@
 //! What can be known of a manifest without a private key: keys stand in clear in sops files.
 
 use crate::error::Error;
-use crate::manifest::{KeyRequest, Manifest};
-use crate::open::{self, EncryptedCheck};
-use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
-
+use crate::manifest::KeyRequest;
+use crate::open;
+use crate::plan::{Plan, Source};
 use crate::secret::SecretBytes;
+use crate::sops::key::KeyPath;
+use std::io;
+use std::path::Path;
 
-/// Makes sure that each sops file of a manifest can be read, and holds each key.
+/// Makes sure that each sops file of a plan can be read, and holds each key.
 ///
 /// # Errors
 /// All files and secrets that would fail, each with its reason.
-pub fn sops_files(manifest: &Manifest, read: &dyn Fn(&Path) -> io::Result<SecretBytes>) -> Result<(), Vec<Error>> {
-    let mut files: BTreeMap<PathBuf, Result<EncryptedCheck, ()>> = BTreeMap::new();
+pub fn sops_files(plan: &Plan<'_>, read: &dyn Fn(&Path) -> io::Result<SecretBytes>) -> Result<(), Vec<Error>> {
     let mut errors = Vec::new();
-    for secret in &manifest.secrets {
-        let place: PathBuf = secret.sops_file.components().collect();
-        let file = files.entry(place).or_insert_with(|| {
-            let checked = open::check(&secret.sops_file, secret.format, read);
-            checked.map_err(|error| errors.push(error.within(secret.sops_file.display())))
-        });
-        let (Ok(file), KeyRequest::Key(key)) = (file, &secret.key) else { continue };
-        if let Err(error) = file.find(key, &secret.sops_file) {
-            errors.push(error.within(format_args!("secret `{}`", secret.name)));
+    for file in &plan.files {
+        let sources: Vec<Source<'_>> = file
+            .secrets
+            .iter()
+            .filter_map(|position| plan.targets.get(*position))
+            .map(|target| target.source)
+            .collect();
+        let keys: Vec<Option<&KeyPath>> = sources.iter().map(|source| key_of(*source)).collect();
+        match open::check(file.path, file.format, &keys, read) {
+            Err(error) => errors.push(error.within(file.path.display())),
+            Ok(missing) => errors.extend(
+                missing
+                    .into_iter()
+                    .filter_map(|(position, error)| sources.get(position).map(|source| error.within(source))),
+            ),
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// The key that must be there.
+fn key_of(source: Source<'_>) -> Option<&KeyPath> {
+    match source {
+        Source::Secret(secret) => match &secret.key {
+            KeyRequest::Key(key) => Some(key),
+            KeyRequest::Whole | KeyRequest::KeyOrWhole(_) => None,
+        },
+        Source::Template(_) => None,
+    }
 }

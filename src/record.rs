@@ -2,11 +2,14 @@
 //!
 //! Neither holds a secret, nor anything made of one.
 
+use crate::generation::short_hash;
 use crate::manifest::path::AbsolutePath;
 use crate::manifest::{KeyRequest, Units};
 use crate::plan::{FileAccess, Ids, Outside, Source, Target};
+use crate::units::Requests;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What a generation holds. It lies in the generation, as [`RECORD`](crate::generation::RECORD).
@@ -21,6 +24,10 @@ pub struct Record {
     pub symlink_path: AbsolutePath,
     /// The files, by their place in the generation.
     pub files: BTreeMap<String, Entry>,
+    /// The links that lie among them, with their texts.
+    pub links: BTreeMap<String, PathBuf>,
+    /// The units that are still to be told. A run that was cut off before it told them leaves that to the next one.
+    pub pending: Requests,
 }
 
 /// One file of a generation.
@@ -82,6 +89,8 @@ pub struct State {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Placed {
+    /// Nothing yet. A run was about to put something there.
+    Pending,
     /// A link with this text.
     Link(PathBuf),
     /// A file.
@@ -108,11 +117,7 @@ impl State {
 
     /// The name of its file: one for each link to a live generation.
     pub fn file_name(symlink_path: &Path) -> String {
-        use sha2::{Digest, Sha256};
-        use std::os::unix::ffi::OsStrExt;
-        let hash = Sha256::digest(symlink_path.as_os_str().as_bytes());
-        let start = hash.iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-        format!("{start}.json")
+        format!("{}.json", short_hash(symlink_path.as_os_str().as_bytes()))
     }
 }
 

@@ -3,10 +3,11 @@
 use crate::changes::Changes;
 use crate::manifest::Units;
 use crate::manifest::unit::UnitName;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// What is asked of systemd: each unit once.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requests {
     /// Units to restart.
     pub restart: BTreeSet<UnitName>,
@@ -17,19 +18,21 @@ pub struct Requests {
 impl Requests {
     /// What these changes ask for; `units_of` gives the units that a file names. A restart beats a reload.
     pub fn of<'a>(changes: &Changes, units_of: impl Fn(&str) -> Option<&'a Units>) -> Self {
-        let mut requests = Self::default();
+        let (mut restart, mut reload) = (BTreeSet::new(), BTreeSet::new());
         let changed = changes.0.iter().filter(|(_, change)| change.is_one());
         for units in changed.filter_map(|(file, _)| units_of(file)) {
-            requests.restart.extend(units.restart.iter().cloned());
-            requests.reload.extend(units.reload.iter().cloned());
+            restart.extend(units.restart.iter().cloned());
+            reload.extend(units.reload.iter().cloned());
         }
-        requests.reload.retain(|unit| !requests.restart.contains(unit));
-        requests
+        Self::default().and(Self { restart, reload })
     }
 
-    /// Whether nothing is asked for.
-    pub fn is_empty(&self) -> bool {
-        self.restart.is_empty() && self.reload.is_empty()
+    /// What this and the other ask for.
+    pub fn and(mut self, other: Self) -> Self {
+        self.restart.extend(other.restart);
+        self.reload.extend(other.reload);
+        self.reload.retain(|unit| !self.restart.contains(unit));
+        self
     }
 }
 

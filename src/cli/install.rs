@@ -140,8 +140,7 @@ impl Done {
                 }
             }
             Self::Shown(shown, logs_changes) => {
-                // sops-nix says nothing before there is something to compare with.
-                if *logs_changes && !shown.is_first {
+                if *logs_changes {
                     lines(&shown.changes.lines(true), process)?;
                 }
                 if let Some(error) = &shown.not_compared {

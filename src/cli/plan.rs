@@ -103,6 +103,9 @@ fn as_table(shown: &Preview) -> String {
         let (kind, name) = kind(file);
         rows.push(vec![word.to_owned(), kind.to_owned(), name.to_owned(), details.join(", ")]);
     }
+    if !shown.is_same && shown.changes.is_empty() && !shown.is_first {
+        rows.push(["change", "links", "in the generation"].map(str::to_owned).to_vec());
+    }
     for (path, step) in shown.places.iter().filter(|(_, step)| **step != Step::Same) {
         rows.push(vec![step_word(*step).to_owned(), "path".to_owned(), path.to_string()]);
     }
@@ -133,6 +136,7 @@ fn as_json(shown: &Preview) -> anyhow::Result<String> {
         "units": { "restart": shown.requests.restart, "reload": shown.requests.reload },
         "failures": shown.failures.iter().map(Error::to_string).collect::<Vec<_>>(),
         "isFirst": shown.is_first,
+        "isSame": shown.is_same,
         "isCompared": shown.not_compared.is_none(),
         "summary": install::partly(&shown.changes),
     });

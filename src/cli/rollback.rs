@@ -40,5 +40,6 @@ fn roll_back(arguments: &Rollback, process: &mut Process<'_>) -> Result<RolledBa
     let Process { program, errors, .. } = process;
     let mut say = setting::sayer(program, *errors);
     let mut site = setting::site(&root, place.user_mode, Caller::Person, &mut say);
-    rollback(Location { mount_point: &place.mount_point, symlink_path: &place.symlink_path }, &mut site).map_err(one)
+    let location = Location { mount_point: &place.mount_point, symlink_path: &place.symlink_path };
+    rollback(location, place.user_mode, &mut site).map_err(one)
 }

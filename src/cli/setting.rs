@@ -80,13 +80,15 @@ pub(super) fn may_install(manifest: &Manifest) -> Result<()> {
 pub(super) fn site<'a>(root: &'a Root, user_mode: bool, caller: Caller, say: &'a mut dyn FnMut(&str)) -> Site<'a> {
     let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
     let variable = |name: &str| {
-        let value = std::env::var_os(name)?;
+        // What systemd says is where it is on this host.
+        let value = std::env::var_os(name).filter(|_| name != "STATE_DIRECTORY" || root.is_host())?;
         // systemd lists several directories with colons between; the first is the one that the unit names first.
         std::env::split_paths(&value).next()
     };
     Site {
         root,
-        state_directory: state::directory(!user_mode, variable, home.as_deref()),
+        // Below another root there is no home.
+        state_directory: state::directory(!user_mode || !root.is_host(), &variable, home.as_deref()),
         channel: channel(root, user_mode, caller),
         host: machine(),
         say,

@@ -5,6 +5,7 @@ use super::setting::{self, Caller};
 use super::{Exit, Process, report};
 use crate::check;
 use crate::error::{Error, Result, nearest};
+use crate::plan::{self, Owners};
 use crate::system::read::read;
 use anyhow::Context;
 use std::ffi::OsString;
@@ -73,8 +74,8 @@ fn checked(check_mode: CheckMode, manifest: &Path) -> std::result::Result<(), Ve
     // A build has no runtime directory, and where it will be makes no difference.
     let runtime_directory = setting::runtime_directory().unwrap_or_else(|| "/run/user/0".into());
     let manifest = setting::load(manifest, Some(runtime_directory))?;
-    crate::plan::plan(&manifest, &crate::plan::Owners::AllRoot)?;
-    if check_mode == CheckMode::SopsFile { check::sops_files(&manifest, &read) } else { Ok(()) }
+    let plan = plan::plan(&manifest, &Owners::AllRoot)?;
+    if check_mode == CheckMode::SopsFile { check::sops_files(&plan, &read) } else { Ok(()) }
 }
 
 /// Reads flags as Go's `flag` does: with one dash or two, a value behind `=` or as the next word, and none behind the first

@@ -5,7 +5,7 @@ use super::table::table;
 use super::{Exit, Process, report};
 use crate::changes::rendered;
 use crate::error::Error;
-use crate::install::{Condition, FileStatus, Location, Status as Installed, status};
+use crate::install::{FileStatus, Location, Status as Installed, status};
 use crate::plan::{Form, Ids};
 use crate::system::root::Root;
 use anyhow::Context;
@@ -34,8 +34,7 @@ pub(super) fn run(arguments: &Status, process: &mut Process<'_>) -> anyhow::Resu
     };
     let text = if arguments.json { as_json(&installed)? } else { as_table(&installed) };
     process.output.write_all(text.as_bytes()).context("cannot write to standard output")?;
-    let is_fine = installed.files.values().all(|file| file.conditions.is_empty());
-    Ok(if is_fine { Exit::Done } else { Exit::Unfinished })
+    Ok(if agrees(&installed) { Exit::Done } else { Exit::Unfinished })
 }
 
 fn look(arguments: &Status, process: &mut Process<'_>) -> Result<Installed, Vec<Error>> {
@@ -48,6 +47,10 @@ fn look(arguments: &Status, process: &mut Process<'_>) -> Result<Installed, Vec<
     status(Location { mount_point: &place.mount_point, symlink_path: &place.symlink_path }, &site).map_err(one)
 }
 
+fn agrees(installed: &Installed) -> bool {
+    installed.is_whole && installed.files.values().all(|file| file.conditions.is_empty())
+}
+
 fn as_table(installed: &Installed) -> String {
     let mut text = format!("generation {} is live", installed.generation);
     if let Some(record) = &installed.record {
@@ -57,6 +60,9 @@ fn as_table(installed: &Installed) -> String {
     if !installed.kept.is_empty() {
         let kept: Vec<String> = installed.kept.iter().map(u64::to_string).collect();
         text += &format!("kept as well: {}\n", kept.join(", "));
+    }
+    if !installed.is_whole {
+        text += "links in the generation were changed\n";
     }
     let mut rows = vec![["NAME", "OWNER", "MODE", "STATE", "PATH"].map(str::to_owned).to_vec()];
     for (file, status) in &installed.files {
@@ -115,14 +121,13 @@ fn as_json(installed: &Installed) -> anyhow::Result<String> {
         })
     });
     let record = installed.record.as_ref();
-    let is_fine = |file: &FileStatus| file.conditions == [] as [Condition; 0];
     let value = json!({
         "generation": installed.generation,
         "keptGenerations": installed.kept,
         "installed": record.map(|record| setting::time(record.installed)),
         "manifest": record.map(|record| &record.manifest),
         "files": files.collect::<Vec<_>>(),
-        "agrees": installed.files.values().all(is_fine),
+        "agrees": agrees(installed),
     });
     Ok(serde_json::to_string_pretty(&value)? + "\n")
 }

@@ -52,9 +52,10 @@ impl<'a> Front<'a> {
         up.chain(to.components().skip(shared)).collect()
     }
 
-    /// Its path as the manifest has it.
-    pub(super) fn symlink_path(&self) -> &AbsolutePath {
-        self.symlink_path
+    /// Whether a link leads to what is installed, whoever made it. One that goes up again could lead anywhere.
+    pub(super) fn leads_behind(&self, target: &Path) -> bool {
+        let goes_up = target.components().any(|part| part == Component::ParentDir);
+        target.starts_with(self.symlink_path.as_path()) && !goes_up
     }
 }
 

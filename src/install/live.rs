@@ -2,7 +2,7 @@
 
 use crate::changes::Seen;
 use crate::error::{Error, Result};
-use crate::generation::RECORD;
+use crate::generation::{RECORD, is_reserved};
 use crate::plan::Ids;
 use crate::record::Record;
 use crate::secret::SecretBytes;
@@ -24,17 +24,22 @@ pub(super) struct Found {
     pub(super) files: BTreeMap<String, Seen>,
     /// Links, with the texts that they lead to.
     pub(super) links: BTreeMap<String, PathBuf>,
+    /// Who owns the directories and their modes, the generation's own first.
+    pub(super) directories: Vec<(Ids, u32)>,
 }
 
 impl Generation {
-    /// Opens the generation with this number in the store `dir`.
-    pub(super) fn open(store: &Dir, number: u64) -> Result<Self> {
-        let dir = store.open_dir(OsStr::new(&number.to_string())).map_err(|error| {
-            let denied = error.kind() == io::ErrorKind::PermissionDenied;
-            let error = Error::new(format!("cannot look into the generation {number}")).because(error);
-            error.help(if denied { "run it as root" } else { "run it again" })
-        })?;
-        Ok(Self { number, dir })
+    /// Opens the generation with this number in the store `dir`; `None` where there is no such directory.
+    pub(super) fn open(store: &Dir, number: u64) -> Result<Option<Self>> {
+        match store.open_dir(OsStr::new(&number.to_string())) {
+            Ok(dir) => Ok(Some(Self { number, dir })),
+            Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => Ok(None),
+            Err(error) => {
+                let denied = error.kind() == io::ErrorKind::PermissionDenied;
+                let error = Error::new(format!("cannot look into the generation {number}")).because(error);
+                Err(error.help(if denied { "run it as root" } else { "run it again" }))
+            }
+        }
     }
 
     /// Looks at all that lies in it. The files that are in `wanted` are compared with it.
@@ -43,7 +48,8 @@ impl Generation {
         look_into(&self.dir, "", wanted, &mut found).map_err(|error| {
             Error::new(format!("cannot look into the generation {}", self.number)).because(error).help("run it again")
         })?;
-        found.files.remove(RECORD);
+        // The program's own files are nobody's secrets, also those of a run that was cut off.
+        found.files.retain(|file, _| !is_reserved(file));
         Ok(found)
     }
 
@@ -51,6 +57,14 @@ impl Generation {
     pub(super) fn record(&self) -> Option<Record> {
         let text = self.dir.read_text(OsStr::new(RECORD)).ok()??;
         serde_json::from_str(&text).ok()
+    }
+
+    /// Whom it belongs to.
+    pub(super) fn owner(&self) -> Result<Ids> {
+        let stat = self.dir.stat().map_err(|error| {
+            Error::new(format!("cannot look at the generation {}", self.number)).because(error).help("run it again")
+        })?;
+        Ok(Ids { uid: stat.st_uid, gid: stat.st_gid })
     }
 
     /// The bytes of one of its files.
@@ -72,6 +86,8 @@ impl Generation {
 }
 
 fn look_into(dir: &Dir, prefix: &str, wanted: &BTreeMap<&str, &SecretBytes>, found: &mut Found) -> io::Result<()> {
+    let stat = dir.stat()?;
+    found.directories.push((Ids { uid: stat.st_uid, gid: stat.st_gid }, stat.st_mode & 0o7777));
     for name in dir.names()? {
         // Names that are not UTF-8 are none of ours.
         let Some(text) = name.to_str() else { continue };

@@ -25,18 +25,18 @@ use crate::identity::Variables;
 use crate::identity::host::Host;
 use crate::manifest::path::AbsolutePath;
 use crate::manifest::{Manifest, Mode, OnConflict, OnError, Units};
-use crate::plan::{self, Failure, FileAccess, InnerLink, Owners, Plan};
+use crate::plan::{self, Failure, FileAccess, Form, InnerLink, Owners, Plan, Target};
 use crate::record::{Entry, Record};
 use crate::secret::SecretBytes;
 use crate::system::dir::{Dir, Standing};
-use crate::system::link::{Conflict, New, place};
+use crate::system::link::{Conflict, New, Told, place};
 use crate::system::root::Root;
-use crate::system::stage::Stage;
+use crate::system::stage::{DIRECTORY_MODE, Stage};
 use crate::system::units::{Channel, request};
 use crate::units::Requests;
 use contents::{Contents, contents};
 use front::Front;
-use live::{Found, Generation};
+use live::Generation;
 use outside::Wanted;
 use state::Ledger;
 use std::collections::{BTreeMap, BTreeSet};
@@ -127,15 +127,16 @@ pub fn install(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<In
     let front = Front::open(root, location.symlink_path).map_err(one)?;
     let store = Store::open(root, manifest, &plan, run.site.say).map_err(one)?;
     let state_directory = run.site.state_directory.clone();
-    let mut ledger = Ledger::read(root, state_directory.as_deref(), location.symlink_path).map_err(one)?;
-    let live = store.generation_behind(root, location.symlink_path.as_path()).map_err(one)?;
-    let live = live.map(|number| Generation::open(&store.dir, number)).transpose().map_err(one)?;
+    let (mut ledger, unread) = Ledger::read(root, state_directory.as_deref(), location.symlink_path);
+    let live = store.live(root, location.symlink_path.as_path()).map_err(one)?;
     let link_text = |link: &InnerLink| front.target_in(&store.path, &link.name, &link.target);
     let next = Next::beside(live.as_ref(), &plan, &contents, location, &link_text, run).map_err(one)?;
 
-    let mut failed_after = Vec::new();
+    let mut failed_after = Vec::from_iter(unread);
     let (generation, is_new) = match live {
         Some(live) if next.is_live => {
+            // The link is right; what a run left beside it that was cut off goes.
+            failed_after.extend(point_at(&front, &store, location, live.number, run.site.say).err());
             failed_after.extend(refresh(&live, &next.record, plan.directories).err());
             (live, false)
         }
@@ -146,22 +147,25 @@ pub fn install(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<In
             (new, true)
         }
     };
-    let (wanted, generation_size) = (wanted(&next.record), next.record.files.len());
-    failed_after.extend(outside::arrange(&wanted, &generation, &front, &mut ledger, run.site.say));
-    if is_new {
-        failed_after.extend(prune(&store, manifest, generation.number).err());
-        failed_after.extend(request(run.site.channel, &next.requests, run.site.host.as_ref()));
-    }
+    let (wanted, spared) = (wanted(&next.record), spared(&plan, &next));
+    failed_after.extend(outside::arrange(&wanted, &spared, &generation, &front, &mut ledger, run.site.say));
+    failed_after.extend(prune(&store, &generation, manifest.keep_generations).err());
+    failed_after.extend(tell(&generation, next.record.clone(), plan.directories, &run.site));
     Ok(Installed {
         generation: generation.number,
         is_new,
         changes: next.changes,
-        files: generation_size,
+        files: next.record.files.len(),
         sops_files: plan.files.len(),
         unwrapped: contents.unwrapped,
         failures,
         failed_after,
     })
+}
+
+fn nothing_is_live(location: Location<'_>) -> Error {
+    Error::new(format!("nothing is live at {}", location.symlink_path))
+        .help("install something first, or give the manifest that was installed")
 }
 
 /// Whether what failed leaves something to install. Gives what failed.
@@ -188,11 +192,9 @@ struct Next<'a> {
     /// The files that failed, and stay what they are in the live generation.
     kept: BTreeSet<&'a str>,
     /// Links in the generation, each with its text.
-    links: Vec<(&'a plan::InnerLink, PathBuf)>,
+    links: Vec<(&'a InnerLink, PathBuf)>,
     /// What the generation says of itself.
     record: Record,
-    /// The units that are told.
-    requests: Requests,
 }
 
 impl<'a> Next<'a> {
@@ -208,7 +210,9 @@ impl<'a> Next<'a> {
         let wanted = files.iter().map(|(file, (bytes, _))| (*file, *bytes)).collect();
         let found = live.map(|live| live.look(&wanted)).transpose()?.unwrap_or_default();
         let old = live.and_then(Generation::record);
-        let changes = changes(plan, &files, &found);
+        let access = |target: &Target<'_>| files.get(target.file.as_str()).map(|(_, access)| *access);
+        let targets = plan.targets.iter();
+        let changes = Changes::between(targets.map(|target| (target.file.as_str(), access(target))), &found.files);
         let all = plan.targets.iter().map(|target| target.file.as_str());
         let kept: BTreeSet<&str> = all.filter(|file| changes.0.get(*file) == Some(&Change::Kept)).collect();
         // A link to nothing helps nobody.
@@ -219,19 +223,24 @@ impl<'a> Next<'a> {
         let links: Vec<_> = plan.inner_links.iter().filter(exists).map(|link| (link, link_text(link))).collect();
         let same_links = links.len() == found.links.len()
             && links.iter().all(|(link, text)| found.links.get(&link.name) == Some(text));
-        let is_live = live.is_some() && changes.is_empty() && same_links;
-        let record = Record {
+        let same_directories = found
+            .directories
+            .iter()
+            .all(|(ids, mode)| plan.directories.is_none_or(|wanted| wanted == *ids) && *mode == DIRECTORY_MODE);
+        let is_live = live.is_some() && changes.is_empty() && same_links && same_directories;
+        let mut record = Record {
             installed: old.as_ref().filter(|_| is_live).map_or(run.now, |old| old.installed),
             manifest: run.manifest_path.to_owned(),
             symlink_path: location.symlink_path.clone(),
             files: entries(plan, &files, &kept, &found.files, old.as_ref()),
+            links: links.iter().map(|(link, text)| (link.name.clone(), text.clone())).collect(),
+            pending: Requests::default(),
         };
-        let requests = match live {
-            Some(_) => requests(&changes, &record, old.as_ref()),
-            // Whatever starts with the machine starts with these secrets.
-            None => Requests::default(),
-        };
-        Ok(Self { is_live, changes, files, kept, links, record, requests })
+        if live.is_some() {
+            // Whatever starts with the machine starts with these secrets, so nothing is told the first time.
+            record.pending = requests(&changes, &record, old.as_ref());
+        }
+        Ok(Self { is_live, changes, files, kept, links, record })
     }
 }
 
@@ -243,16 +252,6 @@ fn files<'a>(plan: &'a Plan<'_>, contents: &'a Contents) -> BTreeMap<&'a str, (&
         .collect()
 }
 
-fn changes(plan: &Plan<'_>, files: &BTreeMap<&str, (&SecretBytes, FileAccess)>, found: &Found) -> Changes {
-    let change = |file: &str| Change::of(files.get(file).map(|(_, access)| *access), found.files.get(file).copied());
-    let mut changes: BTreeMap<String, Change> =
-        plan.targets.iter().map(|target| (target.file.clone(), change(&target.file))).collect();
-    for file in found.files.keys() {
-        changes.entry(file.clone()).or_insert(Change::Removed);
-    }
-    Changes(changes)
-}
-
 /// What the generation says of its files.
 fn entries(
     plan: &Plan<'_>,
@@ -261,7 +260,7 @@ fn entries(
     found: &BTreeMap<String, Seen>,
     old: Option<&Record>,
 ) -> BTreeMap<String, Entry> {
-    let entry = |target: &plan::Target<'_>| {
+    let entry = |target: &Target<'_>| {
         let file = target.file.as_str();
         match (files.get(file), kept.contains(file)) {
             (Some((_, access)), _) => Some(Entry::of(target, *access)),
@@ -277,20 +276,42 @@ fn entries(
     plan.targets.iter().filter_map(|target| Some((target.file.clone(), entry(target)?))).collect()
 }
 
+/// The units that want to be told of changes, those included that an earlier run did not come to.
 fn requests(changes: &Changes, new: &Record, old: Option<&Record>) -> Requests {
-    let units = |record: &'_ Record, file: &str| record.files.get(file).map(|entry| entry.units.clone());
-    let all: BTreeMap<&str, Units> = changes
-        .0
-        .keys()
-        .filter_map(|file| Some((file.as_str(), units(new, file).or_else(|| units(old?, file))?)))
-        .collect();
-    Requests::of(changes, |file| all.get(file))
+    let units_in = |record: &Record, file: &str| record.files.get(file).map(|entry| entry.units.clone());
+    let units_of = |file: &str| units_in(new, file).or_else(|| units_in(old?, file));
+    let files = changes.0.keys().map(String::as_str);
+    let all: BTreeMap<&str, Units> = files.filter_map(|file| Some((file, units_of(file)?))).collect();
+    Requests::of(changes, |file| all.get(file)).and(old.map_or_else(Requests::default, |old| old.pending.clone()))
 }
 
-/// What a record wants outside of its generation.
+/// What a record wants outside of its generation. What failed and stays takes no place that another wants now.
 fn wanted(record: &Record) -> Wanted<'_> {
-    let entries = record.files.iter();
-    entries.filter_map(|(file, entry)| entry.outside.as_ref().map(|o| (&o.path, (file.as_str(), o)))).collect()
+    let of = |kept: bool| record.files.iter().filter(move |(_, entry)| entry.kept == kept);
+    let mut wanted = Wanted::new();
+    for (file, entry) in of(false).chain(of(true)) {
+        if let Some(outside) = &entry.outside {
+            wanted.entry(&outside.path).or_insert((file, outside));
+        }
+    }
+    wanted
+}
+
+/// The copies of what failed and could not be kept, since nothing was live: they are the last good ones.
+fn spared<'a>(plan: &'a Plan<'_>, next: &Next<'_>) -> BTreeSet<&'a AbsolutePath> {
+    let failed = plan.targets.iter().filter(|target| next.changes.0.get(&target.file) == Some(&Change::Absent));
+    let copies = failed.filter_map(|target| target.outside.as_ref().filter(|o| matches!(o.form, Form::Copy(_))));
+    copies.map(|outside| &outside.path).collect()
+}
+
+/// Tells the units that are still to be told, and lets the generation say that they were.
+fn tell(generation: &Generation, record: Record, ids: Option<plan::Ids>, site: &Site<'_>) -> Vec<Error> {
+    if record.pending == Requests::default() {
+        return Vec::new();
+    }
+    let mut failed = request(site.channel, &record.pending, site.host.as_ref());
+    failed.extend(refresh(generation, &Record { pending: Requests::default(), ..record }, ids).err());
+    failed
 }
 
 /// Lets a generation that stays live say what is true of it now.
@@ -303,10 +324,7 @@ fn refresh(live: &Generation, record: &Record, ids: Option<plan::Ids>) -> Result
             .because(error)
             .help("run it again")
     };
-    let new = OsStr::new(generation::NEW_MARK);
-    live.dir.remove_all(new).map_err(describe)?;
-    live.dir.write_file(new, &text_of(record)?, ids, RECORD_MODE).map_err(describe)?;
-    live.dir.rename(new, &live.dir, OsStr::new(RECORD)).map_err(describe)
+    live.dir.replace_file(OsStr::new(RECORD), &text_of(record)?, ids, RECORD_MODE).map_err(describe)
 }
 
 /// The mode of a record. It names files and holds no secret; `sops-install status` shows it to whoever may list secrets.
@@ -336,9 +354,8 @@ fn stage(
             .help("check the space and the rights there; nothing was changed")
     };
     let number = live.map(|live| live.number);
-    let names = store.names().map_err(describe)?;
-    store.remove(&generation::leftovers(&names, number), mount_point)?;
-    let number = generation::next(&store.names().map_err(describe)?, number).ok_or_else(|| {
+    store.remove(&generation::leftovers(&store.own_numbers()?, number))?;
+    let number = generation::next(&store.numbers()?, number).ok_or_else(|| {
         Error::new(format!("the generation numbers in {mount_point} are used up"))
             .help("unmount it, so that they begin again")
     })?;
@@ -371,10 +388,11 @@ fn write(
     for (file, (bytes, access)) in &next.files {
         stage.file(file, bytes, *access).map_err(within(file))?;
     }
-    for (file, live) in next.kept.iter().zip(std::iter::repeat(live)) {
-        let Some(live) = live else { continue };
-        let (above, name) = live.above(file).map_err(within(file))?;
-        stage.keep(file, above.as_ref().unwrap_or(&live.dir), name).map_err(within(file))?;
+    if let Some(live) = live {
+        for file in &next.kept {
+            let (above, name) = live.above(file).map_err(within(file))?;
+            stage.keep(file, above.as_ref().unwrap_or(&live.dir), name).map_err(within(file))?;
+        }
     }
     for (link, text) in &next.links {
         stage.link(&link.name, text, link.ids).map_err(within(&link.name))?;
@@ -411,7 +429,7 @@ fn discard(store: &Store, root: &Root, location: Location<'_>, number: u64) {
         && live != Some(number)
     {
         // The error that is told says more than one of this removal would; what is left, the next run removes.
-        let _ = store.remove(&[number], location.mount_point);
+        let _ = store.remove(&[number]);
     }
 }
 
@@ -432,15 +450,14 @@ fn point_at(
     // Whatever link stands there, its place is the manifest's.
     let is_ours = |dir: &Dir, name: &OsStr| dir.look(name).map(|standing| standing == Standing::Link);
     let conflict = Conflict { is_ours: &is_ours, on_file: OnConflict::Backup, moves_directories: true };
-    place(&front.place.dir, front.name, &New::Link(&target), None, &conflict, moved)
+    let told = &mut Told { made: &mut |_, _| Ok(()), moved };
+    place(&front.place.dir, front.name, &New::Link(&target), None, &conflict, told)
 }
 
-/// Removes generations that are too old to be kept.
-fn prune(store: &Store, manifest: &Manifest, live: u64) -> Result<()> {
-    let names = store.names().map_err(|error| {
-        Error::new(format!("cannot look for old generations in {}", manifest.mount_point))
-            .because(error)
-            .help("run it again")
-    })?;
-    store.remove(&generation::prunable(&names, live, manifest.keep_generations), &manifest.mount_point)
+/// Removes generations that are too old to be kept, and those that no link leads to.
+fn prune(store: &Store, live: &Generation, keep: u64) -> Result<()> {
+    let numbers = store.own_numbers()?;
+    let mut old = generation::prunable(&numbers, live.number, keep);
+    old.extend(generation::leftovers(&numbers, Some(live.number)));
+    store.remove(&old)
 }

@@ -9,20 +9,22 @@ use crate::manifest::OnConflict;
 use crate::manifest::path::AbsolutePath;
 use crate::plan::{Form, Outside};
 use crate::record::{FileMark, Placed};
+use crate::secret::SecretBytes;
 use crate::system::dir::{Dir, Standing};
-use crate::system::link::{Conflict, New, place, remove};
-use std::collections::BTreeMap;
+use crate::system::link::{Conflict, New, Told, place, remove};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What is wanted outside, by path, each with the file of the generation that it stands for.
 pub(super) type Wanted<'a> = BTreeMap<&'a AbsolutePath, (&'a str, &'a Outside)>;
 
-/// Puts in place what is wanted and removes what was put in place before and is not. One that fails does not keep the
-/// others from it. Gives what failed.
+/// Puts in place what is wanted and removes what was put in place before and is not, but for what is `spared`. One that
+/// fails does not keep the others from it. Gives what failed.
 pub(super) fn arrange(
     wanted: &Wanted<'_>,
+    spared: &BTreeSet<&AbsolutePath>,
     generation: &Generation,
     front: &Front<'_>,
     ledger: &mut Ledger<'_>,
@@ -31,34 +33,28 @@ pub(super) fn arrange(
     let mut errors = Vec::new();
     let before = ledger.state.placed.clone();
     // Written before anything is done: what a run makes that is cut off must not be forgotten.
-    for (path, (_, outside)) in wanted {
-        if let (Form::Link(target), false) = (&outside.form, ledger.state.placed.contains_key(*path))
-            && let Ok((parent, _)) = parent_of(path.as_path())
-        {
-            ledger.state.placed.insert((*path).clone(), Placed::Link(front.target(parent, target)));
-        }
+    for path in wanted.keys() {
+        ledger.state.placed.entry((*path).clone()).or_insert(Placed::Pending);
     }
-    if let Err(error) = ledger.write() {
-        say(&format!("warning: {}", error.one_line()));
-    }
-    let stale: Vec<AbsolutePath> =
-        ledger.state.placed.keys().filter(|path| !wanted.contains_key(path)).cloned().collect();
+    // What fails here fails again below, and is told there.
+    let _ = ledger.write();
+    let is_stale = |path: &&AbsolutePath| !wanted.contains_key(path) && !spared.contains(path);
+    let stale: Vec<AbsolutePath> = ledger.state.placed.keys().filter(is_stale).cloned().collect();
     for path in stale {
-        match take_away(&path, front, ledger) {
-            Ok(true) => {
-                ledger.state.placed.remove(&path);
-            }
-            Ok(false) => {
-                say(&format!("{path} is no longer ours, and stays"));
+        match take_away(&path, front, ledger, say) {
+            Ok(()) => {
                 ledger.state.placed.remove(&path);
             }
             Err(error) => errors.push(error.within(format_args!("cannot remove {path}"))),
         }
     }
     for (path, (file, outside)) in wanted {
-        match put(file, outside, generation, front, ledger, say) {
-            Ok(placed) => {
+        match put(file, outside, before.get(*path), generation, front, ledger, say) {
+            Ok(Some(placed)) => {
                 ledger.state.placed.insert((*path).clone(), placed);
+            }
+            Ok(None) => {
+                ledger.state.placed.remove(*path);
             }
             Err(error) => {
                 match before.get(*path) {
@@ -69,24 +65,23 @@ pub(super) fn arrange(
             }
         }
     }
-    if let Err(error) = ledger.write() {
-        say(&format!("warning: {}", error.one_line()));
-    }
+    errors.extend(ledger.write().err());
     errors
 }
 
+/// Puts one thing in its place. Gives what stands there for us; `None` where it is somebody's own, and just the same.
 fn put(
     file: &str,
     outside: &Outside,
+    before: Option<&Placed>,
     generation: &Generation,
     front: &Front<'_>,
-    ledger: &Ledger<'_>,
+    ledger: &mut Ledger<'_>,
     say: &mut dyn FnMut(&str),
-) -> Result<Placed> {
+) -> Result<Option<Placed>> {
     let path = &outside.path;
     let (parent, name) = walk_to_parent(front.root, path.as_path())?;
-    let before = ledger.state.placed.get(path);
-    let is_ours = |dir: &Dir, name: &OsStr| is_ours(dir, name, before, Some(&|target| leads_behind(front, target)));
+    let is_ours = |dir: &Dir, name: &OsStr| is_ours(dir, name, before, Some(&|target| front.leads_behind(target)));
     let conflict = Conflict { is_ours: &is_ours, on_file: outside.on_conflict, moves_directories: false };
     let moved = &mut |backup: &OsStr| {
         let backup = path.as_path().with_file_name(backup);
@@ -95,26 +90,41 @@ fn put(
     match &outside.form {
         Form::Link(target) => {
             let target = front.target(&parent.path, target);
-            place(&parent.dir, name, &New::Link(&target), outside.ids, &conflict, moved)?;
-            Ok(Placed::Link(target))
+            let told = &mut Told { made: &mut |_, _| Ok(()), moved };
+            place(&parent.dir, name, &New::Link(&target), outside.ids, &conflict, told)?;
+            Ok(Some(Placed::Link(target)))
         }
         Form::Copy(mode) => {
             let failed = |error: io::Error| Error::new("cannot be copied").because(error).help("run it again");
             let bytes = generation.read(file).map_err(failed)?;
-            place(&parent.dir, name, &New::Copy(&bytes, mode.bits()), outside.ids, &conflict, moved)?;
-            let mark = mark(&parent.dir, name).map_err(failed)?;
-            mark.map(Placed::Copy).ok_or_else(|| Error::new("it vanished after it was made").help("run it again"))
+            let mut copy = None;
+            let made = &mut |dir: &Dir, working: &OsStr| {
+                copy = mark(dir, working)?.map(Placed::Copy);
+                // From here on a run that is cut off leaves a file that the list tells from a user's.
+                ledger.state.placed.extend(copy.clone().map(|copy| (path.clone(), copy)));
+                // What fails here fails again at the end, and is told there.
+                let _ = ledger.write();
+                Ok(())
+            };
+            let told = &mut Told { made, moved };
+            place(&parent.dir, name, &New::Copy(&bytes, mode.bits()), outside.ids, &conflict, told)?;
+            Ok(copy.or_else(|| before.filter(|before| matches!(before, Placed::Copy(_))).cloned()))
         }
     }
 }
 
-/// Removes what was put in a place. Gives whether it was still ours, or nothing stood there.
-fn take_away(path: &AbsolutePath, front: &Front<'_>, ledger: &Ledger<'_>) -> Result<bool> {
+/// Removes what was put in a place, unless it is no longer ours.
+fn take_away(path: &AbsolutePath, front: &Front<'_>, ledger: &Ledger<'_>, say: &mut dyn FnMut(&str)) -> Result<()> {
     let (parent, name) = parent_of(path.as_path())?;
-    let Some(place) = front.root.find(parent)? else { return Ok(true) };
+    let Some(place) = front.root.find(parent)? else { return Ok(()) };
     let before = ledger.state.placed.get(path);
     let describe = |error: io::Error| Error::new("the file system refuses").because(error).help("remove it by hand");
-    remove(&place.dir, name, &|dir, name| is_ours(dir, name, before, None)).map_err(describe)
+    let moved = &mut |backup: &OsStr| say(&format!("what stood at {path} is now {}", backup.display()));
+    let is_gone = remove(&place.dir, name, &|dir, name| is_ours(dir, name, before, None), moved).map_err(describe)?;
+    if !is_gone && before != Some(&Placed::Pending) {
+        say(&format!("{path} is no longer ours, and stays"));
+    }
+    Ok(())
 }
 
 /// Whether what stands there is what was put there `before`. `leads_to_us` tells a link that leads to secrets, whoever
@@ -137,10 +147,6 @@ fn is_ours(
             _ => false,
         },
     })
-}
-
-fn leads_behind(front: &Front<'_>, target: &Path) -> bool {
-    target.starts_with(front.symlink_path().as_path())
 }
 
 /// What tells the file `name` from others.
@@ -173,42 +179,68 @@ pub enum Step {
     Conflict,
 }
 
-/// Tells what [`arrange`] would do, and does nothing. A place that cannot be looked at is a conflict.
+/// Tells what [`arrange`] would do, and does nothing. `contents` are those of the files that did not fail. A place that
+/// cannot be looked at is a conflict.
 pub(super) fn preview(
     wanted: &Wanted<'_>,
+    spared: &BTreeSet<&AbsolutePath>,
+    contents: &BTreeMap<&str, &SecretBytes>,
     front: Option<&Front<'_>>,
     ledger: &Ledger<'_>,
 ) -> BTreeMap<AbsolutePath, Step> {
-    let stale = ledger.state.placed.keys().filter(|path| !wanted.contains_key(path));
-    let mut steps: BTreeMap<AbsolutePath, Step> = stale.map(|path| (path.clone(), Step::Remove)).collect();
-    for (path, (_, outside)) in wanted {
-        let step = step(outside, front, ledger).unwrap_or(Step::Conflict);
+    let mut steps = BTreeMap::new();
+    for (path, before) in &ledger.state.placed {
+        let is_stale = !wanted.contains_key(path) && !spared.contains(path);
+        if is_stale && let Ok(true) = still_stands(path, before, front) {
+            steps.insert(path.clone(), Step::Remove);
+        }
+    }
+    for (path, (file, outside)) in wanted {
+        let step = step(outside, contents.get(file).copied(), front, ledger).unwrap_or(Step::Conflict);
         steps.insert((*path).clone(), step);
     }
     steps
 }
 
-fn step(outside: &Outside, front: Option<&Front<'_>>, ledger: &Ledger<'_>) -> Result<Step> {
+fn still_stands(path: &AbsolutePath, before: &Placed, front: Option<&Front<'_>>) -> Result<bool> {
+    let describe = |error: io::Error| Error::new("cannot be looked at").because(error);
+    let (Some(front), (parent, name)) = (front, parent_of(path.as_path())?) else { return Ok(false) };
+    let Some(place) = front.root.find(parent)? else { return Ok(false) };
+    is_ours(&place.dir, name, Some(before), None).map_err(describe)
+}
+
+fn step(
+    outside: &Outside,
+    bytes: Option<&SecretBytes>,
+    front: Option<&Front<'_>>,
+    ledger: &Ledger<'_>,
+) -> Result<Step> {
     let path = &outside.path;
     let (parent, name) = parent_of(path.as_path())?;
     let Some(front) = front else { return Ok(Step::Make) };
     let Some(place) = front.root.find(parent)? else { return Ok(Step::Make) };
-    let describe = |error: io::Error| Error::new("the file system refuses").because(error);
+    let describe = |error: io::Error| Error::new("cannot be looked at").because(error);
     let before = ledger.state.placed.get(path);
     let standing = place.dir.look(name).map_err(describe)?;
-    let ours = is_ours(&place.dir, name, before, Some(&|target| leads_behind(front, target))).map_err(describe)?;
-    let is_right = match (&outside.form, standing) {
-        (Form::Link(target), Standing::Link) => {
-            place.dir.read_link(name).map_err(describe)? == front.target(&place.path, target)
-        }
-        _ => false,
+    let ours = is_ours(&place.dir, name, before, Some(&|target| front.leads_behind(target))).map_err(describe)?;
+    let target = match &outside.form {
+        Form::Link(target) => front.target(&place.path, target),
+        Form::Copy(_) => PathBuf::new(),
+    };
+    let new = match (&outside.form, bytes) {
+        (Form::Link(_), _) => Some(New::Link(&target)),
+        (Form::Copy(mode), Some(bytes)) => Some(New::Copy(bytes, mode.bits())),
+        // It failed, and stays what it is.
+        (Form::Copy(_), None) => None,
+    };
+    let is_right = match new {
+        Some(new) => new.is_right(&place.dir, name, outside.ids).map_err(describe)?,
+        None => ours,
     };
     Ok(match (standing, outside.on_conflict) {
         (Standing::Nothing, _) => Step::Make,
         _ if is_right => Step::Same,
-        // Whether a copy holds what it is to hold is told by the change of its secret.
-        (Standing::File, _) if ours => Step::Update,
-        (Standing::Link, _) if ours => Step::Update,
+        (Standing::File | Standing::Link, _) if ours => Step::Update,
         (Standing::Directory, _) | (_, OnConflict::Fail) => Step::Conflict,
         (_, OnConflict::Backup) => Step::BackUp,
         (_, OnConflict::Replace) => Step::Replace,

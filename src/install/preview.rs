@@ -2,11 +2,10 @@
 
 use super::contents::contents;
 use super::front::Front;
-use super::live::Generation;
 use super::outside::{self, Step};
 use super::state::Ledger;
 use super::store::Store;
-use super::{Location, Next, Run, tolerable, wanted};
+use super::{Location, Next, Run, spared, tolerable, wanted};
 use crate::changes::Changes;
 use crate::error::Error;
 use crate::manifest::Manifest;
@@ -18,6 +17,8 @@ use std::collections::BTreeMap;
 
 /// What a run would do.
 pub struct Preview {
+    /// Whether no generation would be written.
+    pub is_same: bool,
     /// What would become of each file.
     pub changes: Changes,
     /// What would be done outside of the generation, by path.
@@ -47,18 +48,12 @@ pub fn preview(manifest: &Manifest, run: &mut Run<'_>, announces: bool) -> Resul
     let (root, location) = (run.site.root, Location::of(manifest));
     let front = Front::find(root, location.symlink_path).map_err(one)?;
     let store = Store::find(root, location.mount_point).map_err(one)?;
-    let live = match &store {
-        Some(store) => store.generation_behind(root, location.symlink_path.as_path()).map_err(one)?,
-        None => None,
+    let (live, mut not_compared) = match store.as_ref().map(|store| store.live(root, location.symlink_path.as_path())) {
+        None => (None, None),
+        Some(Ok(live)) => (live, None),
+        Some(Err(error)) => (None, Some(error)),
     };
-    let is_first = live.is_none();
-    let (live, mut not_compared) = match (&store, live) {
-        (Some(store), Some(number)) => match Generation::open(&store.dir, number) {
-            Ok(live) => (Some(live), None),
-            Err(error) => (None, Some(error)),
-        },
-        _ => (None, None),
-    };
+    let is_first = live.is_none() && not_compared.is_none();
     let link_text = |link: &InnerLink| match (&front, &store) {
         (Some(front), Some(store)) => front.target_in(&store.path, &link.name, &link.target),
         _ => link.target.as_path().to_owned(),
@@ -71,16 +66,16 @@ pub fn preview(manifest: &Manifest, run: &mut Run<'_>, announces: bool) -> Resul
         }
     };
     let state_directory = run.site.state_directory.clone();
-    let (ledger, unread) = match Ledger::read(root, state_directory.as_deref(), location.symlink_path) {
-        Ok(ledger) => (ledger, None),
-        Err(error) => (Ledger::read(root, None, location.symlink_path).map_err(one)?, Some(error)),
-    };
-    let places = outside::preview(&wanted(&next.record), front.as_ref(), &ledger);
-    let failed_after = if announces { announce(run.site.channel, &next.requests) } else { Vec::new() };
+    let (ledger, unread) = Ledger::read(root, state_directory.as_deref(), location.symlink_path);
+    let contents = next.files.iter().map(|(file, (bytes, _))| (*file, *bytes)).collect();
+    let (wanted, spared) = (wanted(&next.record), spared(&plan, &next));
+    let places = outside::preview(&wanted, &spared, &contents, front.as_ref(), &ledger);
+    let failed_after = if announces { announce(run.site.channel, &next.record.pending) } else { Vec::new() };
     Ok(Preview {
+        is_same: next.is_live,
         changes: next.changes,
         places,
-        requests: next.requests,
+        requests: next.record.pending,
         failures,
         is_first,
         not_compared: not_compared.or(unread),

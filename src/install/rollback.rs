@@ -5,16 +5,14 @@ use super::live::{Found, Generation};
 use super::outside;
 use super::state::Ledger;
 use super::store::Store;
-use super::{Location, Site, requests, swap, wanted};
-use crate::changes::{Change, Changes};
+use super::{Location, Site, nothing_is_live, refresh, requests, swap, tell, wanted};
+use crate::changes::{Changes, Seen};
 use crate::error::{Error, Result};
-use crate::generation::number_of;
 use crate::manifest::Mode;
 use crate::plan::FileAccess;
 use crate::record::Record;
 use crate::secret::SecretBytes;
-use crate::system::units::request;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a rollback did.
 #[derive(Debug)]
@@ -30,47 +28,41 @@ pub struct RolledBack {
 }
 
 /// Makes the generation live again that was so before the live one, with what stands outside, and tells the units. The
-/// generation that was live stays until something is installed.
+/// generation that was live stays until the next run.
 ///
 /// # Errors
-/// Where nothing was changed: there is no such generation, or it cannot be made live.
-pub fn rollback(location: Location<'_>, site: &mut Site<'_>) -> Result<RolledBack> {
+/// Where the live generation still is what it was: there is no earlier one, or it cannot be made live.
+pub fn rollback(location: Location<'_>, user_mode: bool, site: &mut Site<'_>) -> Result<RolledBack> {
     let root = site.root;
-    let nothing = || {
-        Error::new(format!("nothing is live at {}", location.symlink_path))
-            .help("install something first, or give the manifest that was installed")
-    };
+    let nothing = || nothing_is_live(location);
     let front = Front::find(root, location.symlink_path)?.ok_or_else(nothing)?;
-    let store = Store::lock(root, location.mount_point, site.say)?.ok_or_else(nothing)?;
-    let live = store.generation_behind(root, location.symlink_path.as_path())?.ok_or_else(nothing)?;
-    let (previous, record) = previous(&store, location, live)?.ok_or_else(|| {
-        Error::new(format!("no generation before {live} was kept"))
+    let store = Store::lock(root, location.mount_point, user_mode, site.say)?.ok_or_else(nothing)?;
+    let live = store.live(root, location.symlink_path.as_path())?.ok_or_else(nothing)?;
+    let (previous, mut record) = previous(&store, location, live.number)?.ok_or_else(|| {
+        Error::new(format!("no generation before {} was kept", live.number))
             .help("set `keepGenerations` to 2 or more, so that there is one next time")
     })?;
-    let live = Generation::open(&store.dir, live)?;
+    let changes = changes(&live, &previous)?;
+    record.pending = requests(&changes, &record, live.record().as_ref());
+    let ids = previous.owner()?;
+    refresh(&previous, &record, Some(ids))?;
 
     let state_directory = site.state_directory.clone();
-    let mut ledger = Ledger::read(root, state_directory.as_deref(), location.symlink_path)?;
-    let changes = changes(&live, &previous)?;
-    let requests = requests(&changes, &record, live.record().as_ref());
+    let (mut ledger, unread) = Ledger::read(root, state_directory.as_deref(), location.symlink_path);
     let mut failed_after = Vec::from_iter(swap(&front, &store, location, previous.number, site.say)?);
-    failed_after.extend(outside::arrange(&wanted(&record), &previous, &front, &mut ledger, site.say));
-    failed_after.extend(request(site.channel, &requests, site.host.as_ref()));
+    failed_after.extend(unread);
+    let wanted = wanted(&record);
+    failed_after.extend(outside::arrange(&wanted, &BTreeSet::new(), &previous, &front, &mut ledger, site.say));
+    failed_after.extend(tell(&previous, record.clone(), Some(ids), site));
     Ok(RolledBack { generation: previous.number, before: live.number, changes, failed_after })
 }
 
 /// The newest generation below `live` that the same link made live.
 fn previous(store: &Store, location: Location<'_>, live: u64) -> Result<Option<(Generation, Record)>> {
-    let names = store.names().map_err(|error| {
-        Error::new(format!("cannot look for generations in {}", location.mount_point))
-            .because(error)
-            .help("run it again")
-    })?;
-    let mut numbers: Vec<u64> =
-        names.iter().filter_map(|name| number_of(name)).filter(|number| *number < live).collect();
+    let mut numbers: Vec<u64> = store.numbers()?.into_iter().filter(|number| *number < live).collect();
     numbers.sort_unstable();
     for number in numbers.into_iter().rev() {
-        let generation = Generation::open(&store.dir, number)?;
+        let Some(generation) = Generation::open(&store.dir, number)? else { continue };
         // One that does not say what it holds would take all links away.
         if let Some(record) = generation.record().filter(|record| record.symlink_path == *location.symlink_path) {
             return Ok(Some((generation, record)));
@@ -91,13 +83,6 @@ fn changes(from: &Generation, to: &Generation) -> Result<Changes> {
     };
     let contents: Vec<(String, SecretBytes)> = files.keys().map(read).collect::<Result<_>>()?;
     let found = from.look(&contents.iter().map(|(file, bytes)| (file.as_str(), bytes)).collect())?;
-    let mut changes: BTreeMap<String, Change> = BTreeMap::new();
-    for (file, is) in &files {
-        let access = FileAccess { ids: Some(is.ids), mode: Mode::from(is.mode) };
-        changes.insert(file.clone(), Change::of(Some(access), found.files.get(file).copied()));
-    }
-    for file in found.files.keys() {
-        changes.entry(file.clone()).or_insert(Change::Removed);
-    }
-    Ok(Changes(changes))
+    let access = |seen: &Seen| FileAccess { ids: Some(seen.ids), mode: Mode::from(seen.mode) };
+    Ok(Changes::between(files.iter().map(|(file, seen)| (file.as_str(), Some(access(seen)))), &found.files))
 }

@@ -5,10 +5,8 @@ use crate::error::{Error, Result};
 use crate::manifest::path::AbsolutePath;
 use crate::record::State;
 use crate::secret::SecretBytes;
-use crate::system::dir::Dir;
 use crate::system::root::Root;
 use std::ffi::OsStr;
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// The mode of the list: it names files in homes.
@@ -24,38 +22,55 @@ pub(super) struct Ledger<'a> {
     pub(super) state: State,
     /// What it says on the disk.
     written: State,
+    /// Whether it is there and could not be read. It is not written over then.
+    is_unread: bool,
 }
 
 impl<'a> Ledger<'a> {
     /// Reads the list.
     ///
-    /// # Errors
-    /// Where it cannot be read. It is then not known what is ours.
-    pub(super) fn read(root: &'a Root, directory: Option<&'a Path>, symlink_path: &'a AbsolutePath) -> Result<Self> {
+    /// Where it cannot be read it is empty, and the error comes with it: it is not known what is ours then.
+    pub(super) fn read(
+        root: &'a Root,
+        directory: Option<&'a Path>,
+        symlink_path: &'a AbsolutePath,
+    ) -> (Self, Option<Error>) {
         let empty = State::empty(symlink_path);
-        let mut ledger = Self { root, directory, symlink_path, state: empty.clone(), written: empty };
-        let Some(directory) = directory else { return Ok(ledger) };
-        let Some(place) = root.find(directory)? else { return Ok(ledger) };
+        let mut ledger = Self { root, directory, symlink_path, state: empty.clone(), written: empty, is_unread: false };
+        match ledger.read_state() {
+            Ok(None) => (ledger, None),
+            Ok(Some(state)) => {
+                ledger.written = state.clone();
+                ledger.state = state;
+                (ledger, None)
+            }
+            Err(error) => {
+                ledger.is_unread = true;
+                (ledger, Some(error))
+            }
+        }
+    }
+
+    fn read_state(&self) -> Result<Option<State>> {
+        let Self { root, directory, symlink_path, .. } = self;
+        let Some(directory) = directory else { return Ok(None) };
+        let Some(place) = root.find(directory)? else { return Ok(None) };
         let name = State::file_name(symlink_path.as_path());
         let describe = || Error::new(format!("cannot read {}, the list of links", directory.join(&name).display()));
         let text = place
             .dir
             .read_text(OsStr::new(&name))
             .map_err(|error| describe().because(error).help("check who may read it"))?;
-        let Some(text) = text else { return Ok(ledger) };
+        let Some(text) = text else { return Ok(None) };
         let state: State = serde_json::from_str(&text).map_err(|error| {
             describe().because(error).help("move it away; links of secrets that are gone must then be removed by hand")
         })?;
-        if state.symlink_path == *symlink_path {
-            ledger.written = state.clone();
-            ledger.state = state;
-        }
-        Ok(ledger)
+        Ok(Some(state).filter(|state| state.symlink_path == **symlink_path))
     }
 
     /// Writes the list, if it says something new.
     pub(super) fn write(&mut self) -> Result<()> {
-        if self.state == self.written {
+        if self.state == self.written || self.is_unread {
             return Ok(());
         }
         let Some(directory) = self.directory else {
@@ -70,27 +85,18 @@ impl<'a> Ledger<'a> {
         };
         let text = serde_json::to_string_pretty(&self.state).map_err(|error| describe(error.into()))?;
         let place = self.root.walk(directory)?;
-        write_whole(&place.dir, &name, &SecretBytes::from(text + "\n")).map_err(|error| describe(error.into()))?;
+        let text = SecretBytes::from(text + "\n");
+        place.dir.replace_file(OsStr::new(&name), &text, None, MODE).map_err(|error| describe(error.into()))?;
         self.written = self.state.clone();
         Ok(())
     }
-}
-
-/// Writes a file under another name, then moves it in place.
-fn write_whole(dir: &Dir, name: &str, text: &SecretBytes) -> io::Result<()> {
-    let new = format!("{name}.new");
-    let new = OsStr::new(&new);
-    dir.remove_all(new)?;
-    dir.write_file(new, text, None, MODE)?;
-    dir.reopen()?.sync()?;
-    dir.rename(new, dir, OsStr::new(name))
 }
 
 /// Where the list of root lies.
 pub const OF_ROOT: &str = "/var/lib/sops-install";
 
 /// Where the list lies: where systemd says, in root's directory, or with the user's own state (XDG base directories).
-pub fn directory(of_root: bool, variable: impl Fn(&str) -> Option<PathBuf>, home: Option<&Path>) -> Option<PathBuf> {
+pub fn directory(of_root: bool, variable: &dyn Fn(&str) -> Option<PathBuf>, home: Option<&Path>) -> Option<PathBuf> {
     let absolute = |name| variable(name).filter(|path| path.is_absolute());
     absolute("STATE_DIRECTORY").or_else(|| match of_root {
         true => Some(PathBuf::from(OF_ROOT)),
@@ -110,10 +116,10 @@ mod tests {
         let none = |_: &str| None;
         let of = |name: &'static str, value: &'static str| move |asked: &str| (asked == name).then(|| value.into());
         let home = Some(Path::new("/home/u"));
-        assert_eq!(directory(true, none, home), Some(OF_ROOT.into()));
-        assert_eq!(directory(true, of("STATE_DIRECTORY", "/x"), home), Some("/x".into()));
-        assert_eq!(directory(false, none, home), Some("/home/u/.local/state/sops-install".into()));
-        assert_eq!(directory(false, of("XDG_STATE_HOME", "/s"), home), Some("/s/sops-install".into()));
-        assert_eq!(directory(false, of("XDG_STATE_HOME", "s"), None), None);
+        assert_eq!(directory(true, &none, home), Some(OF_ROOT.into()));
+        assert_eq!(directory(true, &of("STATE_DIRECTORY", "/x"), home), Some("/x".into()));
+        assert_eq!(directory(false, &none, home), Some("/home/u/.local/state/sops-install".into()));
+        assert_eq!(directory(false, &of("XDG_STATE_HOME", "/s"), home), Some("/s/sops-install".into()));
+        assert_eq!(directory(false, &of("XDG_STATE_HOME", "s"), None), None);
     }
 }

@@ -3,13 +3,13 @@
 use super::front::{Front, parent_of};
 use super::live::{Found, Generation};
 use super::store::Store;
-use super::{Location, Site};
+use super::{Location, Site, nothing_is_live};
 use crate::changes::Seen;
 use crate::error::{Error, Result};
-use crate::generation::number_of;
 use crate::plan::{Form, Outside};
 use crate::record::{Entry, Record};
 use crate::system::dir::Standing;
+use crate::system::link::New;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io;
@@ -24,6 +24,8 @@ pub struct Status {
     pub record: Option<Record>,
     /// The files, by their place in the generation.
     pub files: BTreeMap<String, FileStatus>,
+    /// Whether the links that lie in the generation are those that were made.
+    pub is_whole: bool,
 }
 
 /// One file.
@@ -67,7 +69,7 @@ impl Condition {
             Self::OtherOwner => "has another owner",
             Self::OtherMode => "has another mode",
             Self::NoLink => "nothing stands at its path",
-            Self::OtherLink => "something else stands at its path",
+            Self::OtherLink => "another link, or something else, stands at its path",
             Self::OtherCopy => "the copy at its path was changed",
             Self::Unreadable => "cannot be looked at",
         }
@@ -79,16 +81,12 @@ impl Condition {
 /// # Errors
 /// Where nothing is, or where it may not be looked at.
 pub fn status(location: Location<'_>, site: &Site<'_>) -> Result<Status> {
-    let nothing = || {
-        Error::new(format!("nothing is live at {}", location.symlink_path))
-            .help("install something first, or give the manifest that was installed")
-    };
+    let nothing = || nothing_is_live(location);
     let front = Front::find(site.root, location.symlink_path)?.ok_or_else(nothing)?;
     let store = Store::find(site.root, location.mount_point)?.ok_or_else(nothing)?;
-    let number = store.generation_behind(site.root, location.symlink_path.as_path())?.ok_or_else(nothing)?;
-    let live = Generation::open(&store.dir, number)?;
+    let live = store.live(site.root, location.symlink_path.as_path())?.ok_or_else(nothing)?;
     let record = live.record();
-    let Found { files: found, .. } = live.look(&BTreeMap::new())?;
+    let Found { files: found, links, .. } = live.look(&BTreeMap::new())?;
     let mut files = BTreeMap::new();
     let entries = record.iter().flat_map(|record| &record.files);
     for (file, entry) in entries {
@@ -106,7 +104,8 @@ pub fn status(location: Location<'_>, site: &Site<'_>) -> Result<Status> {
         let status = || FileStatus { entry: None, seen: Some(*seen), conditions };
         files.entry(file.clone()).or_insert_with(status);
     }
-    Ok(Status { generation: number, kept: kept(&store, location, number)?, record, files })
+    let is_whole = record.as_ref().is_none_or(|record| record.links == links);
+    Ok(Status { generation: live.number, kept: kept(&store, location, live.number)?, record, files, is_whole })
 }
 
 fn conditions(entry: &Entry, seen: Option<Seen>) -> Vec<Condition> {
@@ -123,36 +122,29 @@ fn stands(outside: &Outside, file: &str, front: &Front<'_>, live: &Generation) -
     let (parent, name) = parent_of(outside.path.as_path())?;
     let Some(place) = front.root.find(parent)? else { return Ok(Some(Condition::NoLink)) };
     let Some(stat) = place.dir.stat_of(name).map_err(describe)? else { return Ok(Some(Condition::NoLink)) };
-    let is_right = match (&outside.form, Standing::of(&stat)) {
+    let of_ids = |new: &New<'_>| new.is_right(&place.dir, name, outside.ids).map_err(describe);
+    Ok(match (&outside.form, Standing::of(&stat)) {
         (Form::Link(target), Standing::Link) => {
-            place.dir.read_link(name).map_err(describe)? == front.target(&place.path, target)
+            let target = front.target(&place.path, target);
+            (!of_ids(&New::Link(&target))?).then_some(Condition::OtherLink)
         }
         (Form::Copy(mode), Standing::File) => {
             let bytes = live.read(file).map_err(describe)?;
-            let same = place.dir.holds(name, &stat, &bytes).map_err(describe)?;
-            let same = same.ok_or_else(|| Error::new("cannot be read"))?;
-            let owner_fits = outside.ids.is_none_or(|ids| (ids.uid, ids.gid) == (stat.st_uid, stat.st_gid));
-            return Ok((!same || !owner_fits || stat.st_mode & 0o7777 != mode.bits()).then_some(Condition::OtherCopy));
+            (!of_ids(&New::Copy(&bytes, mode.bits()))?).then_some(Condition::OtherCopy)
         }
-        _ => false,
-    };
-    Ok((!is_right).then_some(Condition::OtherLink))
+        _ => Some(Condition::OtherLink),
+    })
 }
 
 /// The generations besides the live one that the same link made live.
 fn kept(store: &Store, location: Location<'_>, live: u64) -> Result<Vec<u64>> {
-    let names = store.names().map_err(|error| {
-        Error::new(format!("cannot look for generations in {}", location.mount_point))
-            .because(error)
-            .help("run it as root")
-    })?;
-    let numbers = names.iter().filter_map(|name| number_of(name)).filter(|number| *number != live);
-    let mut kept: Vec<u64> = numbers
-        .filter(|number| {
-            let record = Generation::open(&store.dir, *number).ok().and_then(|generation| generation.record());
-            record.is_some_and(|record| record.symlink_path == *location.symlink_path)
-        })
-        .collect();
+    let mut kept = Vec::new();
+    for number in store.numbers()?.into_iter().filter(|number| *number != live) {
+        let record = Generation::open(&store.dir, number)?.and_then(|generation| generation.record());
+        if record.is_some_and(|record| record.symlink_path == *location.symlink_path) {
+            kept.push(number);
+        }
+    }
     kept.sort_unstable();
     Ok(kept)
 }

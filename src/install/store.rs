@@ -1,11 +1,13 @@
 //! The directory that generations lie in, held for one run alone.
 
 use super::front::walk_to_parent;
+use super::live::Generation;
 use crate::error::{Error, Result};
-use crate::generation::{self, MARK, NEW_MARK};
+use crate::generation::{self, MARK, REMOVING};
 use crate::manifest::path::AbsolutePath;
 use crate::manifest::{Manifest, Mode, Storage};
-use crate::plan::{FileAccess, Plan};
+use crate::plan::Plan;
+use crate::record::Record;
 use crate::secret::SecretBytes;
 use crate::system::dir::{Dir, Standing};
 use crate::system::lock::{Lock, lock};
@@ -18,6 +20,17 @@ use std::path::{Path, PathBuf};
 /// The mode of a store, as sops-nix has it: all may pass, the group may list.
 const STORE_MODE: u32 = 0o751;
 
+/// The other manifests that a store serves.
+#[derive(Default)]
+struct Others {
+    /// Their links.
+    links: Vec<PathBuf>,
+    /// The generations that these lead to.
+    live: Vec<u64>,
+    /// Whether one of them could not be followed. Nothing is removed then.
+    is_unsure: bool,
+}
+
 /// The store, locked.
 pub(super) struct Store {
     pub(super) dir: Dir,
@@ -25,8 +38,8 @@ pub(super) struct Store {
     pub(super) path: PathBuf,
     /// Whether it lies in memory, as far as that is known.
     pub(super) in_memory: bool,
-    /// The generations that links of other manifests lead to.
-    protected: Vec<u64>,
+    /// What the links of other manifests lead to.
+    others: Others,
     /// Held until the end of a run that changes something.
     _lock: Option<Lock>,
 }
@@ -40,12 +53,8 @@ impl Store {
             error.help("check what stands there and who owns it, or choose another `secretsMountPoint`")
         };
         let is_safe = |place: &Place| manifest.storage == Storage::UserDirectory || place.trusted;
-        let unsafe_place = || {
-            Error::new(format!("{} lies where others than root can change things", path.display()))
-                .help("choose a `secretsMountPoint` that only root can reach, such as /run/secrets.d")
-        };
         if !is_safe(&walk_to_parent(root, path)?.0) {
-            return Err(unsafe_place());
+            return Err(others_can_write(path));
         }
         // The lock is that of the true directory, whatever links lead to it.
         let first = root.walk(path)?;
@@ -54,7 +63,7 @@ impl Store {
                 .help("choose another `secretsMountPoint`"));
         };
         if !is_safe(&first) {
-            return Err(unsafe_place());
+            return Err(others_can_write(path));
         }
         let lock = lock(above, name, &mut || say("waiting for another run to finish")).map_err(describe)?;
         let mut place = root.walk(path)?;
@@ -80,9 +89,10 @@ impl Store {
             }
         }
         let dir = place.dir.reopen().map_err(describe)?;
-        let mut store = Self { dir, path: place.path, in_memory: true, protected: Vec::new(), _lock: Some(lock) };
+        check_owner(&dir, path)?;
+        let mut store = Self { dir, path: place.path, in_memory: true, others: Others::default(), _lock: Some(lock) };
         let is_known = is_new || found == Mounted::Ramfs;
-        store.take(root, manifest, plan, is_known)?;
+        store.take(root, manifest, plan, is_known, say)?;
         store.in_memory = mount::is_in_memory(&store.dir).map_err(describe)?;
         if manifest.storage == Storage::UserDirectory && !store.in_memory {
             say(&format!("{} is not in memory: secrets are written to a disk", path.display()));
@@ -93,24 +103,43 @@ impl Store {
     /// The store where it is there already, to be looked at alone: it is not locked, and nothing is mounted.
     pub(super) fn find(root: &Root, mount_point: &AbsolutePath) -> Result<Option<Self>> {
         let Some(place) = root.find(mount_point.as_path())? else { return Ok(None) };
-        Ok(Some(Self { dir: place.dir, path: place.path, in_memory: true, protected: Vec::new(), _lock: None }))
+        Ok(Some(Self { dir: place.dir, path: place.path, in_memory: true, others: Others::default(), _lock: None }))
     }
 
-    /// Locks the store that is there.
-    pub(super) fn lock(root: &Root, mount_point: &AbsolutePath, say: &mut dyn FnMut(&str)) -> Result<Option<Self>> {
+    /// Locks the store that is there. What lies in it is believed, so it must be this user's own.
+    pub(super) fn lock(
+        root: &Root,
+        mount_point: &AbsolutePath,
+        user_mode: bool,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Option<Self>> {
         let path = mount_point.as_path();
         let describe = |error: io::Error| {
             Error::new(format!("cannot use {}", path.display())).because(error).help("run it as the user who installs")
         };
         let Some(place) = root.find(path)? else { return Ok(None) };
         let (Some(above), Some(name)) = (&place.above, place.path.file_name()) else { return Ok(None) };
-        let lock = lock(above, name, &mut || say("waiting for another run to finish")).map_err(describe)?;
+        if !user_mode && !place.trusted {
+            return Err(others_can_write(path));
+        }
         let dir = place.dir.reopen().map_err(describe)?;
-        Ok(Some(Self { dir, path: place.path, in_memory: true, protected: Vec::new(), _lock: Some(lock) }))
+        check_owner(&dir, path)?;
+        if dir.read_text(OsStr::new(MARK)).map_err(describe)?.is_none() {
+            return Ok(None);
+        }
+        let lock = lock(above, name, &mut || say("waiting for another run to finish")).map_err(describe)?;
+        Ok(Some(Self { dir, path: place.path, in_memory: true, others: Others::default(), _lock: Some(lock) }))
     }
 
     /// Makes sure that this is a store, and marks it as one. `is_known` says that it cannot be anything else.
-    fn take(&mut self, root: &Root, manifest: &Manifest, plan: &Plan<'_>, is_known: bool) -> Result<()> {
+    fn take(
+        &mut self,
+        root: &Root,
+        manifest: &Manifest,
+        plan: &Plan<'_>,
+        is_known: bool,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<()> {
         let path = &manifest.mount_point;
         let describe = |error: io::Error| {
             Error::new(format!("cannot use {path}")).because(error).help("check what stands there and who owns it")
@@ -118,7 +147,7 @@ impl Store {
         let mark = self.dir.read_text(OsStr::new(MARK)).map_err(describe)?;
         let serves = mark.is_some()
             || is_known
-            || self.dir.names().map_err(describe)?.is_empty()
+            || self.names().map_err(describe)?.iter().all(|name| generation::is_reserved(name))
             // sops-nix leaves no mark.
             || self.generation_behind(root, manifest.symlink_path.as_path())?.is_some();
         if !serves {
@@ -130,17 +159,24 @@ impl Store {
         }
         let own = manifest.symlink_path.to_string();
         let mut links: Vec<String> = mark.iter().flat_map(|text| text.lines()).map(str::to_owned).collect();
-        for link in links.iter().filter(|link| **link != own) {
-            self.protected.extend(self.generation_behind(root, Path::new(link))?);
+        for link in links.iter().filter(|link| **link != own).map(PathBuf::from) {
+            match self.generation_behind(root, &link) {
+                Ok(Some(number)) => {
+                    self.others.live.push(number);
+                    self.others.links.push(link);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    say(&format!("warning: no old generation is removed: {}", error.one_line()));
+                    self.others.is_unsure = true;
+                }
+            }
         }
         if !links.contains(&own) {
             links.push(own);
             let text = SecretBytes::from(links.join("\n") + "\n");
-            let new = OsStr::new(NEW_MARK);
-            let access = FileAccess { ids: plan.directories, mode: Mode::PRIVATE };
-            self.dir.remove_all(new).map_err(describe)?;
-            self.dir.write_file(new, &text, access.ids, access.mode.bits()).map_err(describe)?;
-            self.dir.rename(new, &self.dir, OsStr::new(MARK)).map_err(describe)?;
+            let mode = Mode::PRIVATE.bits();
+            self.dir.replace_file(OsStr::new(MARK), &text, plan.directories, mode).map_err(describe)?;
         }
         Ok(())
     }
@@ -163,21 +199,81 @@ impl Store {
         Ok(number.to_str().and_then(generation::number_of).filter(|_| is_here))
     }
 
-    /// The names of all that lies in the store.
-    pub(super) fn names(&self) -> io::Result<Vec<String>> {
+    /// The live generation: the one that the link leads to, if it is still there. After a reboot a link on a disk leads to
+    /// nothing.
+    pub(super) fn live(&self, root: &Root, link: &Path) -> Result<Option<Generation>> {
+        match self.generation_behind(root, link)? {
+            Some(number) => Generation::open(&self.dir, number),
+            None => Ok(None),
+        }
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
         Ok(self.dir.names()?.into_iter().filter_map(|name| name.into_string().ok()).collect())
     }
 
-    /// Removes generations, but never one that another manifest's link leads to.
-    pub(super) fn remove(&self, numbers: &[u64], path: &AbsolutePath) -> Result<()> {
-        for number in numbers.iter().filter(|number| !self.protected.contains(number)) {
-            self.dir.remove_all(OsStr::new(&number.to_string())).map_err(|error| {
-                Error::new(format!("cannot remove the generation {number} in {path}"))
-                    .because(error)
-                    .help("remove it by hand, or run it again")
-            })?;
+    /// The numbers of all generations.
+    pub(super) fn numbers(&self) -> Result<Vec<u64>> {
+        let names = self.names().map_err(|error| {
+            Error::new(format!("cannot look for generations in {}", self.path.display()))
+                .because(error)
+                .help("run it as the user who installs")
+        })?;
+        Ok(names.iter().filter_map(|name| generation::number_of(name)).collect())
+    }
+
+    /// The numbers of the generations that belong to no other manifest whose link leads here.
+    pub(super) fn own_numbers(&self) -> Result<Vec<u64>> {
+        if self.others.is_unsure {
+            return Ok(Vec::new());
+        }
+        let mut own = Vec::new();
+        for number in self.numbers()? {
+            if self.others.live.contains(&number) {
+                continue;
+            }
+            let record = Generation::open(&self.dir, number)?.and_then(|generation| generation.record());
+            let is_others =
+                |record: &Record| self.others.links.iter().any(|link| record.symlink_path.as_path() == link);
+            if !record.as_ref().is_some_and(is_others) {
+                own.push(number);
+            }
+        }
+        Ok(own)
+    }
+
+    /// Removes generations, and the rest of one whose removal was cut off.
+    pub(super) fn remove(&self, numbers: &[u64]) -> Result<()> {
+        let removing = OsStr::new(REMOVING);
+        let describe = |error: io::Error| {
+            Error::new(format!("cannot remove an old generation in {}", self.path.display()))
+                .because(error)
+                .help("remove it by hand, or run it again")
+        };
+        self.dir.remove_all(removing).map_err(describe)?;
+        for number in numbers {
+            // Half of one must not look like a whole one.
+            self.dir.rename(OsStr::new(&number.to_string()), &self.dir, removing).map_err(describe)?;
+            self.dir.remove_all(removing).map_err(describe)?;
         }
         Ok(())
+    }
+}
+
+fn others_can_write(path: &Path) -> Error {
+    Error::new(format!("{} lies where others than root can change things", path.display()))
+        .help("choose a `secretsMountPoint` that only root can reach, such as /run/secrets.d")
+}
+
+/// A store holds what is acted on, so nobody else may have made it.
+fn check_owner(dir: &Dir, path: &Path) -> Result<()> {
+    let stat = dir.stat().map_err(|error| {
+        Error::new(format!("cannot look at {}", path.display())).because(error).help("run it again")
+    })?;
+    match stat.st_uid == users::get_effective_uid() {
+        true => Ok(()),
+        false => Err(Error::new(format!("{} belongs to another user", path.display()))
+            .help("run it as that user, or choose another `secretsMountPoint`")),
     }
 }
 

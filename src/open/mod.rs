@@ -203,40 +203,25 @@ impl<'a> Taking<'a> {
     }
 }
 
-/// A sops file that is looked at without a key: its values are encrypted, its keys are not.
-pub struct EncryptedCheck {
-    file: Option<EncryptedFile>,
-}
-
-/// Reads a sops file without decrypting it.
-///
-/// # Errors
-/// The same as when it is opened, as far as they can be told without a key.
+/// Reads a sops file without decrypting it, and makes sure that each of `keys` leads to a value. Gives what is wrong: the
+/// file, or keys by their position.
 pub fn check(
     path: &Path,
     format: Format,
+    keys: &[Option<&KeyPath>],
     read: &dyn Fn(&Path) -> io::Result<SecretBytes>,
-) -> Result<EncryptedCheck, Error> {
+) -> Result<Vec<(usize, Error)>, Error> {
     let bytes = read(path).map_err(unreadable)?;
     if format == Format::Age {
-        return Ok(EncryptedCheck { file: None });
+        return Ok(Vec::new());
     }
-    let file = EncryptedFile::read(bytes.expose(), format);
-    file.map(|file| EncryptedCheck { file: Some(file) })
-        .map_err(|error| explain::not_sops(error, path, format, bytes.expose()))
-}
-
-impl EncryptedCheck {
-    /// Makes sure that a key leads to a value.
-    ///
-    /// # Errors
-    /// How far it leads, and what it may have meant.
-    pub fn find(&self, key: &KeyPath, path: &Path) -> Result<(), Error> {
-        let Some(file) = &self.file else { return Ok(()) };
-        let finder = Finder::new(file.documents().first().unwrap_or(&EMPTY));
-        match finder.find(key) {
-            Ok(_) => Ok(()),
-            Err(miss) => Err(explain::not_found(&miss, key, &finder, file.documents(), path)),
-        }
-    }
+    let file = EncryptedFile::read(bytes.expose(), format)
+        .map_err(|error| explain::not_sops(error, path, format, bytes.expose()))?;
+    let finder = Finder::new(file.documents().first().unwrap_or(&EMPTY));
+    let missing = |(position, key): (usize, &Option<&KeyPath>)| {
+        let key = (*key)?;
+        let miss = finder.find(key).err()?;
+        Some((position, explain::not_found(&miss, key, &finder, file.documents(), path)))
+    };
+    Ok(keys.iter().enumerate().filter_map(missing).collect())
 }

@@ -1,8 +1,10 @@
 //! An open directory. Everything in it is reached by a single name, relative to its descriptor, and no link is followed:
 //! a path that is looked up twice may lead to two places.
 
+use crate::generation::NEW;
 use crate::plan::Ids;
 use crate::secret::SecretBytes;
+use nix::errno::Errno;
 use nix::fcntl::{self, AtFlags, OFlag, RenameFlags};
 use nix::sys::stat::{self, FileStat, Mode, SFlag};
 use nix::unistd::{self, Gid, Uid, UnlinkatFlags};
@@ -83,7 +85,7 @@ impl Dir {
     pub fn stat_of(&self, name: &OsStr) -> io::Result<Option<FileStat>> {
         match stat::fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(found) => Ok(Some(found)),
-            Err(nix::errno::Errno::ENOENT) => Ok(None),
+            Err(Errno::ENOENT) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -164,11 +166,21 @@ impl Dir {
     /// Makes the file `name`: unreadable to others, then written, then given its owner, and its mode last. The umask can
     /// only take bits away at creation, and the mode is set afterwards. A file that stands there is an error.
     pub fn write_file(&self, name: &OsStr, bytes: &SecretBytes, ids: Option<Ids>, mode: u32) -> io::Result<()> {
+        self.new_file(name, bytes, ids, mode).map(drop)
+    }
+
+    /// The same, and it is on its disk then.
+    pub fn write_file_to_disk(&self, name: &OsStr, bytes: &SecretBytes, ids: Option<Ids>, mode: u32) -> io::Result<()> {
+        self.new_file(name, bytes, ids, mode)?.sync_all()
+    }
+
+    fn new_file(&self, name: &OsStr, bytes: &SecretBytes, ids: Option<Ids>, mode: u32) -> io::Result<File> {
         let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let fd = fcntl::openat(&self.0, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
         let mut file = File::from(fd);
         file.write_all(bytes.expose())?;
-        set_access(&file, ids, mode)
+        set_access(&file, ids, mode)?;
+        Ok(file)
     }
 
     /// Makes the link `name`, which leads to `target`, with this owner.
@@ -189,7 +201,24 @@ impl Dir {
 
     /// Moves `name` to `new_name` in this directory. A name that is taken is an error.
     pub fn rename_to_free(&self, name: &OsStr, new_name: &OsStr) -> io::Result<()> {
-        Ok(fcntl::renameat2(&self.0, name, &self.0, new_name, RenameFlags::RENAME_NOREPLACE)?)
+        match fcntl::renameat2(&self.0, name, &self.0, new_name, RenameFlags::RENAME_NOREPLACE) {
+            // A file system that does not know the flag, such as NFS: a second name, and then the first one goes.
+            Err(Errno::EINVAL | Errno::ENOSYS) => {
+                self.hard_link(name, self, new_name)?;
+                self.remove_file(name)
+            }
+            result => Ok(result?),
+        }
+    }
+
+    /// Writes the program's own file `name` anew, in place of the old one in one step. It is on the disk then, if there is
+    /// one.
+    pub fn replace_file(&self, name: &OsStr, bytes: &SecretBytes, ids: Option<Ids>, mode: u32) -> io::Result<()> {
+        let new = OsStr::new(NEW);
+        self.remove_all(new)?;
+        self.write_file_to_disk(new, bytes, ids, mode)?;
+        self.rename(new, self, name)?;
+        Ok(unistd::fsync(&self.reopen()?.0)?)
     }
 
     /// Moves `name` to `new_name` in `to`, in place of what stands there.

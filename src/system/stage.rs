@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 /// The mode of a generation and of the directories in it, as sops-nix has it: all may pass, the group may list.
-const DIRECTORY_MODE: u32 = 0o751;
+pub const DIRECTORY_MODE: u32 = 0o751;
 
 /// A generation that is being written.
 pub struct Stage<'a> {

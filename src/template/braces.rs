@@ -1,15 +1,14 @@
 //! The placeholders of the form for people: `{{ db/password }}`, `{{ db/password | json }}`.
 
-use super::{Bad, Piece, Reference, line_of, no_secret};
+use super::{Bad, Piece, Reference, Secrets, line_of};
 use crate::escape::Escape;
 use crate::manifest::name::Name;
-use std::collections::BTreeMap;
 
 /// What stands for two braces that are meant as such, in braces itself.
 const LITERAL: &str = "\"{{\"";
 
 /// Takes a template apart.
-pub(super) fn pieces<'t>(template: &'t [u8], secrets: &BTreeMap<&str, &'t Name>) -> Result<Vec<Piece<'t>>, Bad> {
+pub(super) fn pieces<'t>(template: &'t [u8], secrets: &Secrets<'t>) -> Result<Vec<Piece<'t>>, Bad> {
     let mut pieces = Vec::new();
     let mut done = 0;
     while let Some(start) = find(template, done, b"{{") {
@@ -34,21 +33,16 @@ pub(super) fn pieces<'t>(template: &'t [u8], secrets: &BTreeMap<&str, &'t Name>)
 }
 
 /// The whole text may be a name; otherwise what stands behind the last `|` is an escape.
-fn reference<'t>(
-    template: &[u8],
-    offset: usize,
-    inside: &str,
-    secrets: &BTreeMap<&str, &'t Name>,
-) -> Result<Reference<'t>, Bad> {
+fn reference<'t>(template: &[u8], offset: usize, inside: &str, secrets: &Secrets<'t>) -> Result<Reference<'t>, Bad> {
     let of = |secret: &'t Name, escape| Reference { secret, escape, in_quotes: false, offset };
     if let Some(secret) = secrets.get(inside) {
         return Ok(of(secret, None));
     }
     let Some((name, escape)) = inside.rsplit_once('|') else {
-        return Err(no_secret(template, offset, inside, secrets));
+        return Err(secrets.missing(template, offset, inside));
     };
     let (name, escape) = (name.trim(), escape.trim());
-    let Some(secret) = secrets.get(name) else { return Err(no_secret(template, offset, name, secrets)) };
+    let Some(secret) = secrets.get(name) else { return Err(secrets.missing(template, offset, name)) };
     let Some(escape) = Escape::from_name(escape) else {
         let known = Escape::ALL.map(Escape::name);
         let help = match crate::error::nearest(escape, known) {

@@ -10,13 +10,39 @@ use crate::escape::Escape;
 use crate::manifest::Placeholders;
 use crate::manifest::name::Name;
 use crate::secret::SecretBytes;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use texts::Texts;
 
 /// Takes templates apart. It is made once for all templates of a manifest.
 pub struct Reader<'a> {
     syntax: Syntax<'a>,
-    secrets: BTreeMap<&'a str, &'a Name>,
+    secrets: Secrets<'a>,
+}
+
+/// The secrets that templates may name.
+struct Secrets<'a> {
+    by_name: BTreeMap<&'a str, &'a Name>,
+    /// How many suggestions are still made: each is looked for among all names.
+    suggestions: Cell<usize>,
+}
+
+impl<'a> Secrets<'a> {
+    fn get(&self, name: &str) -> Option<&'a Name> {
+        self.by_name.get(name).copied()
+    }
+
+    /// A place that names none of them.
+    fn missing(&self, template: &[u8], offset: usize, name: &str) -> Bad {
+        let left = self.suggestions.get();
+        self.suggestions.set(left.saturating_sub(1));
+        let meant = if left > 0 { crate::error::nearest(name, self.by_name.keys().copied()) } else { None };
+        let help = match meant {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "a template can use only secrets that are installed with it".to_owned(),
+        };
+        Bad { line: line_of(template, offset), why: format!("`{name}` is no secret of this manifest"), help }
+    }
 }
 
 enum Syntax<'a> {
@@ -62,7 +88,9 @@ impl<'a> Reader<'a> {
             Placeholders::Braces => Syntax::Braces,
             Placeholders::Texts(texts) => Syntax::Texts(Texts::new(texts)?),
         };
-        Ok(Self { syntax, secrets: secrets.map(|name| (name.as_str(), name)).collect() })
+        const SUGGESTIONS: usize = 20;
+        let by_name = secrets.map(|name| (name.as_str(), name)).collect();
+        Ok(Self { syntax, secrets: Secrets { by_name, suggestions: Cell::new(SUGGESTIONS) } })
     }
 
     /// Takes a template apart.
@@ -80,14 +108,6 @@ impl<'a> Reader<'a> {
 }
 
 impl Parsed<'_> {
-    /// The secrets that it needs.
-    pub fn secrets(&self) -> impl Iterator<Item = &Name> {
-        self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Text(_) => None,
-            Piece::Secret(reference) => Some(reference.secret),
-        })
-    }
-
     /// Puts `template`, which is what was taken apart, together with what the secrets hold.
     ///
     /// # Errors
@@ -143,12 +163,4 @@ fn mark_quotes(pieces: &mut [Piece<'_>]) {
 
 fn line_of(template: &[u8], offset: usize) -> usize {
     template.iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
-}
-
-fn no_secret(template: &[u8], offset: usize, name: &str, secrets: &BTreeMap<&str, &Name>) -> Bad {
-    let help = match crate::error::nearest(name, secrets.keys().copied()) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => "a template can use only secrets that are installed with it".to_owned(),
-    };
-    Bad { line: line_of(template, offset), why: format!("`{name}` is no secret of this manifest"), help }
 }

@@ -1,8 +1,7 @@
 //! The placeholders of sops-nix's form: texts that its modules make up, such as `<SOPS:…:PLACEHOLDER>`.
 
-use super::{Bad, Piece, Reference, line_of, no_secret};
+use super::{Bad, Piece, Reference, Secrets, line_of};
 use crate::manifest::Placeholder;
-use crate::manifest::name::Name;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use std::collections::BTreeMap;
 
@@ -28,11 +27,7 @@ impl<'a> Texts<'a> {
     }
 
     /// Takes a template apart.
-    pub(super) fn pieces<'t>(
-        &'t self,
-        template: &'t [u8],
-        secrets: &BTreeMap<&str, &'t Name>,
-    ) -> Result<Vec<Piece<'t>>, Bad> {
+    pub(super) fn pieces<'t>(&'t self, template: &'t [u8], secrets: &Secrets<'t>) -> Result<Vec<Piece<'t>>, Bad> {
         let mut pieces = Vec::new();
         let mut done = 0;
         for found in self.search.find_iter(template) {
@@ -48,7 +43,7 @@ impl<'a> Texts<'a> {
             };
             let name = meaning.secret.as_str();
             let Some(secret) = secrets.get(name) else {
-                return Err(no_secret(template, found.start(), name, secrets));
+                return Err(secrets.missing(template, found.start(), name));
             };
             pieces.push(Piece::Text(template.get(done..found.start()).unwrap_or_default()));
             let offset = found.start();
@@ -73,6 +68,7 @@ mod tests {
     use super::*;
     use crate::escape::Escape;
     use crate::manifest::Placeholders;
+    use crate::manifest::name::Name;
     use crate::secret::SecretBytes;
     use crate::template::Reader;
 
