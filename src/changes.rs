@@ -44,6 +44,8 @@ pub struct Seen {
     pub ids: Ids,
     /// Its permission bits.
     pub mode: u32,
+    /// When it was last written, in nanoseconds since 1970.
+    pub written: i64,
 }
 
 impl Change {
@@ -92,6 +94,11 @@ impl Changes {
         Self(changes)
     }
 
+    /// The files that failed and are not there.
+    pub fn absent(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|(_, change)| **change == Change::Absent).map(|(file, _)| file.as_str())
+    }
+
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
         !self.0.values().any(|change| change.is_one())
@@ -134,16 +141,19 @@ impl Changes {
 }
 
 /// The name of the template whose file this is; `None` for a secret's.
-pub fn rendered(file: &str) -> Option<&str> {
+fn rendered(file: &str) -> Option<&str> {
     file.strip_prefix(RENDERED)?.strip_prefix('/')
+}
+
+/// Whether a file of a generation is a secret or a template, and which.
+pub fn kind(file: &str) -> (&'static str, &str) {
+    rendered(file).map_or(("secret", file), |name| ("template", name))
 }
 
 /// What people call a file of a generation.
 pub fn subject(file: &str) -> String {
-    match rendered(file) {
-        Some(name) => format!("template `{name}`"),
-        None => format!("secret `{file}`"),
-    }
+    let (kind, name) = kind(file);
+    format!("{kind} `{name}`")
 }
 
 #[cfg(test)]
@@ -156,7 +166,7 @@ mod tests {
     }
 
     fn seen(same_content: Option<bool>) -> Option<Seen> {
-        Some(Seen { same_content, ids: Ids { uid: 1, gid: 0 }, mode: 0o400 })
+        Some(Seen { same_content, ids: Ids { uid: 1, gid: 0 }, mode: 0o400, written: 0 })
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::manifest::{KeyRequest, Units};
 use crate::plan::{FileAccess, Ids, Outside, Source, Target};
 use crate::units::Requests;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,8 @@ pub struct Record {
     pub symlink_path: AbsolutePath,
     /// The files, by their place in the generation.
     pub files: BTreeMap<String, Entry>,
+    /// The files that failed and are not there, since there was nothing to keep.
+    pub absent: BTreeSet<String>,
     /// The links that lie among them, with their texts.
     pub links: BTreeMap<String, PathBuf>,
     /// The units that are still to be told. A run that was cut off before it told them leaves that to the next one.

@@ -58,7 +58,10 @@ impl Order<'_> {
         let variables = variables(process);
         let result = self.try_to(variables, process);
         let (exit, told) = match result {
-            Err(failed) => (Exit::Failed, report(process, &failed)),
+            Err(failed) => {
+                let told = report(process, &failed).and_then(|()| tell(process, "nothing was changed"));
+                (Exit::Failed, told)
+            }
             Ok(done) => (done.exit(), done.tell(self.verbose, process)),
         };
         // The exit code tells what became of the machine, also where nobody can read what is said of it.

@@ -3,7 +3,7 @@
 use super::setting::{self, Caller};
 use super::table::table;
 use super::{Exit, Process, install, report, tell, variables};
-use crate::changes::{Change, Differences, rendered};
+use crate::changes::{Change, Differences, kind};
 use crate::error::Error;
 use crate::install::{Preview, Run, Step, preview};
 use crate::manifest::Storage;
@@ -113,14 +113,11 @@ fn as_table(shown: &Preview) -> String {
     for (verb, units) in units {
         rows.extend(units.iter().map(|unit| vec![verb.to_owned(), "unit".to_owned(), unit.to_string()]));
     }
-    match rows.is_empty() {
-        true => "nothing would change\n".to_owned(),
-        false => table(&rows),
+    if rows.is_empty() {
+        return "nothing would change\n".to_owned();
     }
-}
-
-fn kind(file: &str) -> (&'static str, &str) {
-    rendered(file).map_or(("secret", file), |name| ("template", name))
+    rows.insert(0, ["CHANGE", "KIND", "NAME", "DETAILS"].map(str::to_owned).to_vec());
+    table(&rows)
 }
 
 fn as_json(shown: &Preview) -> anyhow::Result<String> {

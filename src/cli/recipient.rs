@@ -2,7 +2,7 @@
 
 use super::{Exit, Process, machine, report};
 use crate::error::{Error, Result};
-use crate::identity::recipients;
+use crate::identity::{is_a_key, recipients};
 use crate::system::read::read;
 use anyhow::Context;
 use std::path::{Path, PathBuf};
@@ -34,6 +34,10 @@ pub(super) fn run(arguments: &Recipient, process: &mut Process<'_>) -> anyhow::R
 }
 
 fn of_file(file: &Path) -> Result<Vec<String>> {
+    if is_a_key(&file.to_string_lossy()) {
+        return Err(Error::new("a key was given in place of a file")
+            .help("put the key into a file, or write it to standard input: `… | sops-install recipient`"));
+    }
     let describe = || Error::new(format!("no recipient in {}", file.display()));
     let bytes = read(file)
         .map_err(|error| describe().because(error).help("check the path of the file, and who may read it"))?;

@@ -11,7 +11,7 @@ use crate::system::read::read;
 use crate::system::root::Root;
 use crate::system::units::Channel;
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Who runs the program.
@@ -32,8 +32,13 @@ pub(super) fn runtime_directory() -> Option<PathBuf> {
 pub(super) fn load(path: &Path, runtime_directory: Option<PathBuf>) -> std::result::Result<Manifest, Vec<Error>> {
     let fail = |error: Error| vec![error];
     let describe = || Error::new(format!("cannot read the manifest {}", path.display()));
-    let bytes = read(path)
-        .map_err(|error| fail(describe().because(error).help("give the path of a manifest; the README shows one")))?;
+    let bytes = read(path).map_err(|error| {
+        let help = match error.kind() {
+            io::ErrorKind::NotFound => "give the path of a manifest; the README shows one",
+            _ => "check what it is, and who may read it",
+        };
+        fail(describe().because(error).help(help))
+    })?;
     let text =
         bytes.expose_text().ok_or_else(|| fail(describe().because_text("it is not UTF-8").help("save it as UTF-8")))?;
     let absolute = absolute(path).map_err(fail)?;

@@ -2,8 +2,8 @@
 
 use super::setting::{self, Caller, Place};
 use super::table::table;
-use super::{Exit, Process, report};
-use crate::changes::rendered;
+use super::{Exit, Process, report, tell};
+use crate::changes::kind;
 use crate::error::Error;
 use crate::install::{FileStatus, Location, Status as Installed, status};
 use crate::plan::{Form, Ids};
@@ -25,33 +25,43 @@ pub(super) struct Status {
 }
 
 pub(super) fn run(arguments: &Status, process: &mut Process<'_>) -> anyhow::Result<Exit> {
-    let installed = match look(arguments, process) {
-        Ok(installed) => installed,
+    let (place, installed) = match look(arguments, process) {
+        Ok(found) => found,
         Err(failed) => {
             report(process, &failed)?;
             return Ok(Exit::Failed);
         }
     };
-    let text = if arguments.json { as_json(&installed)? } else { as_table(&installed) };
+    let text = if arguments.json { as_json(&installed)? } else { as_table(&installed, &place) };
     process.output.write_all(text.as_bytes()).context("cannot write to standard output")?;
+    if let (Some(asked), Some(record)) = (&arguments.manifest, &installed.record)
+        && setting::absolute(asked).is_ok_and(|asked| asked != record.manifest)
+    {
+        tell(
+            process,
+            &format!("what is live was installed from {}, not from this manifest", record.manifest.display()),
+        )?;
+    }
     Ok(if agrees(&installed) { Exit::Done } else { Exit::Unfinished })
 }
 
-fn look(arguments: &Status, process: &mut Process<'_>) -> Result<Installed, Vec<Error>> {
+fn look(arguments: &Status, process: &mut Process<'_>) -> Result<(Place, Installed), Vec<Error>> {
     let one = |error: Error| vec![error];
     let place = Place::of(arguments.manifest.as_deref())?;
     let root = Root::open(&arguments.root).map_err(one)?;
     let Process { program, errors, .. } = process;
     let mut say = setting::sayer(program, *errors);
     let site = setting::site(&root, place.user_mode, Caller::Person, &mut say);
-    status(Location { mount_point: &place.mount_point, symlink_path: &place.symlink_path }, &site).map_err(one)
+    let location = Location { mount_point: &place.mount_point, symlink_path: &place.symlink_path };
+    let installed = status(location, &site).map_err(one)?;
+    Ok((place, installed))
 }
 
 fn agrees(installed: &Installed) -> bool {
     installed.is_whole && installed.files.values().all(|file| file.conditions.is_empty())
 }
 
-fn as_table(installed: &Installed) -> String {
+fn as_table(installed: &Installed, place: &Place) -> String {
     let mut text = format!("generation {} is live", installed.generation);
     if let Some(record) = &installed.record {
         text += &format!(", installed {} from {}", setting::time(record.installed), record.manifest.display());
@@ -64,20 +74,23 @@ fn as_table(installed: &Installed) -> String {
     if !installed.is_whole {
         text += "links in the generation were changed\n";
     }
-    let mut rows = vec![["NAME", "OWNER", "MODE", "STATE", "PATH"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["KIND", "NAME", "OWNER", "MODE", "STATE", "PATH"].map(str::to_owned).to_vec()];
     for (file, status) in &installed.files {
         let (ids, mode) = access(status);
-        let state = match (status.conditions.as_slice(), status.entry.as_ref().is_some_and(|entry| entry.kept)) {
-            ([], false) => "ok".to_owned(),
-            ([], true) => "kept: the last run could not renew it".to_owned(),
-            (conditions, _) => conditions.iter().map(|c| c.text()).collect::<Vec<_>>().join(", "),
+        let state = match status.conditions.as_slice() {
+            [] => "ok".to_owned(),
+            conditions => conditions.iter().map(|condition| condition.text()).collect::<Vec<_>>().join(", "),
         };
         let outside = status.entry.as_ref().and_then(|entry| entry.outside.as_ref());
-        let path = outside.map_or_else(String::new, |outside| match outside.form {
-            Form::Link(_) => outside.path.to_string(),
-            Form::Copy(_) => format!("{} (copy)", outside.path),
-        });
-        rows.push(vec![file.clone(), ids.map_or_else(String::new, owner), mode, state, path]);
+        let path = match outside {
+            None => place.symlink_path.join(file).to_string(),
+            Some(outside) => match outside.form {
+                Form::Link(_) => outside.path.to_string(),
+                Form::Copy(_) => format!("{} (copy)", outside.path),
+            },
+        };
+        let (kind, name) = kind(file);
+        rows.push(vec![kind.to_owned(), name.to_owned(), ids.map_or_else(String::new, owner), mode, state, path]);
     }
     text + &table(&rows)
 }
@@ -102,8 +115,8 @@ fn as_json(installed: &Installed) -> anyhow::Result<String> {
         let (ids, mode) = access(status);
         let outside = entry.and_then(|entry| entry.outside.as_ref());
         json!({
-            "kind": if rendered(file).is_some() { "template" } else { "secret" },
-            "name": rendered(file).unwrap_or(file),
+            "kind": kind(file).0,
+            "name": kind(file).1,
             "sopsFile": entry.and_then(|entry| entry.sops_file.as_ref()),
             "key": entry.and_then(|entry| entry.key.as_ref()),
             "uid": ids.map(|ids| ids.uid),

@@ -68,7 +68,7 @@ impl Identities {
     fn file(&mut self, path: &Path, bytes: io::Result<SecretBytes>, host: &Arc<dyn Host>) {
         let origin = path.display().to_string();
         // Not as rare as it should be, and the key must not end up in a log.
-        if ["AGE-SECRET-KEY-", "AGE-PLUGIN-", "PRIVATE KEY"].iter().any(|mark| origin.contains(mark)) {
+        if is_a_key(&origin) {
             return self.problem("a key file", "its path is itself a key; give the path of a file that holds the key");
         }
         match bytes {
@@ -118,6 +118,11 @@ pub fn recipients(text: &SecretBytes, origin: &str, host: &Arc<dyn Host>) -> Res
         true => Err(problems),
         false => Ok(recipients),
     }
+}
+
+/// Whether text that should be a path is a key.
+pub(crate) fn is_a_key(text: &str) -> bool {
+    ["AGE-SECRET-KEY-", "AGE-PLUGIN-", "PRIVATE KEY"].iter().any(|mark| text.contains(mark))
 }
 
 #[cfg(test)]

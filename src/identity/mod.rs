@@ -15,6 +15,7 @@ mod ssh;
 mod ssh_key;
 
 pub use age::generate;
+pub(crate) use load::is_a_key;
 pub use load::recipients;
 
 use crate::error::printable;

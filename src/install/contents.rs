@@ -81,12 +81,11 @@ fn identities(manifest: &Manifest, run: &mut Run<'_>) -> Result<Identities> {
 
 /// Reads a file of variables. It is text that an administrator writes, so quotes and `$NAME` have their usual meaning.
 fn environment_file(path: &Path) -> Result<Vec<(String, String)>> {
-    let fail = |why: anyhow::Error| {
-        Error::new(format!("cannot read the environmentFile {}", path.display()))
-            .because(why)
-            .help("each line is NAME=value, or a comment that begins with #")
-    };
-    let bytes = read(path).map_err(|error| fail(error.into()))?;
+    let describe =
+        |why: anyhow::Error| Error::new(format!("cannot read the environmentFile {}", path.display())).because(why);
+    let fail = |why| describe(why).help("each line is NAME=value, or a comment that begins with #");
+    let bytes =
+        read(path).map_err(|error| describe(error.into()).help("check the path of the file, and who may read it"))?;
     // An editor's byte order mark is no part of the first name, and neither a name nor a value can hold a NUL byte.
     let text = bytes.expose().strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes.expose());
     if text.contains(&0) {
@@ -96,7 +95,7 @@ fn environment_file(path: &Path) -> Result<Vec<(String, String)>> {
         .map(|line| {
             line.map_err(|error| match error {
                 // The text of this error holds the line, and the line may hold a key.
-                dotenvy::Error::LineParse(..) => fail(anyhow::anyhow!("a line is not of that form")),
+                dotenvy::Error::LineParse(..) => fail(anyhow::anyhow!("a line is not NAME=value")),
                 error => fail(error.into()),
             })
         })

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::manifest::path::AbsolutePath;
+use crate::system::dir::Standing;
 use crate::system::root::{Place, Root};
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
@@ -50,6 +51,13 @@ impl<'a> Front<'a> {
         let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
         let up = from.components().skip(shared).map(|_| Component::ParentDir);
         up.chain(to.components().skip(shared)).collect()
+    }
+
+    /// What stands in its place.
+    pub(super) fn standing(&self) -> Result<Standing> {
+        self.place.dir.look(self.name).map_err(|error| {
+            Error::new(format!("cannot look at {}", self.symlink_path)).because(error).help("check who may look there")
+        })
     }
 
     /// Whether a link leads to what is installed, whoever made it. One that goes up again could lead anywhere.

@@ -6,7 +6,7 @@ use crate::generation::{RECORD, is_reserved};
 use crate::plan::Ids;
 use crate::record::Record;
 use crate::secret::SecretBytes;
-use crate::system::dir::{Dir, Standing};
+use crate::system::dir::{Dir, Standing, written};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
@@ -26,6 +26,8 @@ pub(super) struct Found {
     pub(super) links: BTreeMap<String, PathBuf>,
     /// Who owns the directories and their modes, the generation's own first.
     pub(super) directories: Vec<(Ids, u32)>,
+    /// When the generation said last what it holds, in nanoseconds since 1970. It does that after all else.
+    pub(super) recorded: Option<i64>,
 }
 
 impl Generation {
@@ -48,6 +50,7 @@ impl Generation {
         look_into(&self.dir, "", wanted, &mut found).map_err(|error| {
             Error::new(format!("cannot look into the generation {}", self.number)).because(error).help("run it again")
         })?;
+        found.recorded = found.files.get(RECORD).map(|record| record.written);
         // The program's own files are nobody's secrets, also those of a run that was cut off.
         found.files.retain(|file, _| !is_reserved(file));
         Ok(found)
@@ -103,7 +106,8 @@ fn look_into(dir: &Dir, prefix: &str, wanted: &BTreeMap<&str, &SecretBytes>, fou
                 let wanted = wanted.get(file.as_str());
                 let same_content = wanted.map(|bytes| dir.holds(&name, &stat, bytes)).transpose()?.flatten();
                 let ids = Ids { uid: stat.st_uid, gid: stat.st_gid };
-                found.files.insert(file, Seen { same_content, ids, mode: stat.st_mode & 0o7777 });
+                let mode = stat.st_mode & 0o7777;
+                found.files.insert(file, Seen { same_content, ids, mode, written: written(&stat) });
             }
         }
     }

@@ -119,7 +119,7 @@ pub struct Installed {
 /// All that failed, where nothing was installed: the generation that was live before still is, and is complete.
 pub fn install(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<Installed, Vec<Error>> {
     let one = |error: Error| vec![error];
-    let mut plan = plan::plan(manifest, &run.owners)?;
+    let mut plan = planned(manifest, run)?;
     let mut contents = contents(manifest, &mut plan, run).map_err(one)?;
     let failures = tolerable(manifest, &plan, &mut contents)?;
 
@@ -166,6 +166,11 @@ pub fn install(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<In
 fn nothing_is_live(location: Location<'_>) -> Error {
     Error::new(format!("nothing is live at {}", location.symlink_path))
         .help("install something first, or give the manifest that was installed")
+}
+
+fn planned<'m>(manifest: &'m Manifest, run: &Run<'_>) -> std::result::Result<Plan<'m>, Vec<Error>> {
+    let within = |error: Error| error.within(run.manifest_path.display());
+    plan::plan(manifest, &run.owners).map_err(|errors| errors.into_iter().map(within).collect())
 }
 
 /// Whether what failed leaves something to install. Gives what failed.
@@ -233,6 +238,7 @@ impl<'a> Next<'a> {
             manifest: run.manifest_path.to_owned(),
             symlink_path: location.symlink_path.clone(),
             files: entries(plan, &files, &kept, &found.files, old.as_ref()),
+            absent: changes.absent().map(str::to_owned).collect(),
             links: links.iter().map(|(link, text)| (link.name.clone(), text.clone())).collect(),
             pending: Requests::default(),
         };

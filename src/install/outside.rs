@@ -10,7 +10,7 @@ use crate::manifest::path::AbsolutePath;
 use crate::plan::{Form, Outside};
 use crate::record::{FileMark, Placed};
 use crate::secret::SecretBytes;
-use crate::system::dir::{Dir, Standing};
+use crate::system::dir::{Dir, Standing, written};
 use crate::system::link::{Conflict, New, Told, place, remove};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -152,11 +152,7 @@ fn is_ours(
 /// What tells the file `name` from others.
 fn mark(dir: &Dir, name: &OsStr) -> io::Result<Option<FileMark>> {
     let stat = dir.stat_of(name)?.filter(|stat| Standing::of(stat) == Standing::File);
-    Ok(stat.map(|stat| FileMark {
-        inode: stat.st_ino,
-        size: stat.st_size,
-        modified: stat.st_mtime.saturating_mul(1_000_000_000).saturating_add(stat.st_mtime_nsec),
-    }))
+    Ok(stat.map(|stat| FileMark { inode: stat.st_ino, size: stat.st_size, modified: written(&stat) }))
 }
 
 /// What would be done in one place.

@@ -5,12 +5,13 @@ use super::front::Front;
 use super::outside::{self, Step};
 use super::state::Ledger;
 use super::store::Store;
-use super::{Location, Next, Run, spared, tolerable, wanted};
+use super::{Location, Next, Run, planned, spared, tolerable, wanted};
 use crate::changes::Changes;
 use crate::error::Error;
 use crate::manifest::Manifest;
 use crate::manifest::path::AbsolutePath;
-use crate::plan::{self, InnerLink};
+use crate::plan::InnerLink;
+use crate::system::dir::Standing;
 use crate::system::units::announce;
 use crate::units::Requests;
 use std::collections::BTreeMap;
@@ -41,7 +42,7 @@ pub struct Preview {
 /// All that would fail, where nothing would be installed.
 pub fn preview(manifest: &Manifest, run: &mut Run<'_>, announces: bool) -> Result<Preview, Vec<Error>> {
     let one = |error: Error| vec![error];
-    let mut plan = plan::plan(manifest, &run.owners)?;
+    let mut plan = planned(manifest, run)?;
     let mut contents = contents(manifest, &mut plan, run).map_err(one)?;
     let failures = tolerable(manifest, &plan, &mut contents)?;
 
@@ -69,7 +70,12 @@ pub fn preview(manifest: &Manifest, run: &mut Run<'_>, announces: bool) -> Resul
     let (ledger, unread) = Ledger::read(root, state_directory.as_deref(), location.symlink_path);
     let contents = next.files.iter().map(|(file, (bytes, _))| (*file, *bytes)).collect();
     let (wanted, spared) = (wanted(&next.record), spared(&plan, &next));
-    let places = outside::preview(&wanted, &spared, &contents, front.as_ref(), &ledger);
+    let mut places = outside::preview(&wanted, &spared, &contents, front.as_ref(), &ledger);
+    if let Some(front) = &front
+        && matches!(front.standing().map_err(one)?, Standing::Directory | Standing::File)
+    {
+        places.insert(location.symlink_path.clone(), Step::BackUp);
+    }
     let failed_after = if announces { announce(run.site.channel, &next.record.pending) } else { Vec::new() };
     Ok(Preview {
         is_same: next.is_live,

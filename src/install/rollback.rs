@@ -40,7 +40,7 @@ pub fn rollback(location: Location<'_>, user_mode: bool, site: &mut Site<'_>) ->
     let live = store.live(root, location.symlink_path.as_path())?.ok_or_else(nothing)?;
     let (previous, mut record) = previous(&store, location, live.number)?.ok_or_else(|| {
         Error::new(format!("no generation before {} was kept", live.number))
-            .help("set `keepGenerations` to 2 or more, so that there is one next time")
+            .help("`keepGenerations` says how many are kept: raise it, so that there is one next time")
     })?;
     let changes = changes(&live, &previous)?;
     record.pending = requests(&changes, &record, live.record().as_ref());

@@ -1,4 +1,5 @@
-//! What is installed, and whether it is still as it was installed. Values are never looked at.
+//! What is installed, and whether it is still as it was installed. Values are never shown; whether a file was written to
+//! is told from its time.
 
 use super::front::{Front, parent_of};
 use super::live::{Found, Generation};
@@ -50,6 +51,12 @@ pub enum Condition {
     OtherOwner,
     /// It has other permission bits.
     OtherMode,
+    /// It was written to since.
+    OtherContent,
+    /// It failed in the last run, and is what an earlier run installed.
+    Kept,
+    /// It failed in the last run, and there was nothing to keep.
+    Absent,
     /// Nothing stands at its path.
     NoLink,
     /// Something else stands at its path.
@@ -68,6 +75,9 @@ impl Condition {
             Self::Unknown => "was not installed",
             Self::OtherOwner => "has another owner",
             Self::OtherMode => "has another mode",
+            Self::OtherContent => "was written to",
+            Self::Kept => "is not new: it failed in the last run",
+            Self::Absent => "is not there: it failed in the last run",
             Self::NoLink => "nothing stands at its path",
             Self::OtherLink => "another link, or something else, stands at its path",
             Self::OtherCopy => "the copy at its path was changed",
@@ -86,18 +96,21 @@ pub fn status(location: Location<'_>, site: &Site<'_>) -> Result<Status> {
     let store = Store::find(site.root, location.mount_point)?.ok_or_else(nothing)?;
     let live = store.live(site.root, location.symlink_path.as_path())?.ok_or_else(nothing)?;
     let record = live.record();
-    let Found { files: found, links, .. } = live.look(&BTreeMap::new())?;
+    let Found { files: found, links, recorded, .. } = live.look(&BTreeMap::new())?;
     let mut files = BTreeMap::new();
     let entries = record.iter().flat_map(|record| &record.files);
     for (file, entry) in entries {
         let seen = found.get(file).copied();
-        let mut conditions = conditions(entry, seen);
+        let mut conditions = conditions(entry, seen, recorded);
         if let Some(outside) = &entry.outside {
             // What a user may not look at is not known to be wrong.
             let condition = stands(outside, file, &front, &live).unwrap_or(Some(Condition::Unreadable));
             conditions.extend(condition);
         }
         files.insert(file.clone(), FileStatus { entry: Some(entry.clone()), seen, conditions });
+    }
+    for file in record.iter().flat_map(|record| &record.absent) {
+        files.insert(file.clone(), FileStatus { entry: None, seen: None, conditions: vec![Condition::Absent] });
     }
     for (file, seen) in &found {
         let conditions = if record.is_some() { vec![Condition::Unknown] } else { Vec::new() };
@@ -108,11 +121,17 @@ pub fn status(location: Location<'_>, site: &Site<'_>) -> Result<Status> {
     Ok(Status { generation: live.number, kept: kept(&store, location, live.number)?, record, files, is_whole })
 }
 
-fn conditions(entry: &Entry, seen: Option<Seen>) -> Vec<Condition> {
+fn conditions(entry: &Entry, seen: Option<Seen>, recorded: Option<i64>) -> Vec<Condition> {
     let Some(seen) = seen else { return vec![Condition::Missing] };
     let other_owner = entry.ids.is_some_and(|ids| ids != seen.ids);
     let other_mode = entry.mode != seen.mode;
-    let conditions = [(other_owner, Condition::OtherOwner), (other_mode, Condition::OtherMode)];
+    let was_written = recorded.is_some_and(|recorded| seen.written > recorded);
+    let conditions = [
+        (other_owner, Condition::OtherOwner),
+        (other_mode, Condition::OtherMode),
+        (was_written, Condition::OtherContent),
+        (entry.kept, Condition::Kept),
+    ];
     conditions.into_iter().filter(|(is_so, _)| *is_so).map(|(_, condition)| condition).collect()
 }
 

@@ -121,7 +121,7 @@ pub(super) fn path(field: &str, text: &str, user_mode: bool, surroundings: &Surr
     }
     .map_err(|why| {
         let error = Error::new(format!("`{field}` (`{text}`) {why}"));
-        match why.contains("%r") {
+        match why.contains("XDG_RUNTIME_DIR") {
             true => error.help("run it in the user's session, or set XDG_RUNTIME_DIR"),
             false => error.help("give an absolute path without `..`"),
         }

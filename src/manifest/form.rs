@@ -22,6 +22,9 @@ pub fn parse(text: &str, file: &Path, surroundings: &Surroundings) -> std::resul
             let raw = read_as(text, file, syntax).map_err(|error| vec![error])?;
             sops_nix::manifest(raw, surroundings)
         }
+        _ if text.trim().is_empty() => {
+            Err(vec![Error::new("it is empty").help("write `secrets: {}` if no secrets are wanted")])
+        }
         _ => {
             let raw = read_as(text, file, syntax).map_err(|error| vec![error])?;
             people::manifest(raw, surroundings)
@@ -109,8 +112,19 @@ fn read_as<T: DeserializeOwned>(text: &str, file: &Path, syntax: Syntax) -> Resu
     let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
     let why = without_values(&why);
     // serde names Rust's types.
-    let why = why.replace("expected u32", "expected a whole number").replace("expected u64", "expected a whole number");
+    let why = [
+        ("expected u32", "expected a number from 0 on"),
+        ("expected u64", "expected a number from 0 on"),
+        ("expected a sequence", "expected a list, such as [a, b]"),
+        ("expected a boolean", "expected true or false"),
+    ]
+    .iter()
+    .fold(why, |why, (serdes, ours)| why.replace(serdes, ours));
     let error = Error::new(format!("the manifest {}{line}", file.display())).because_text(&*why);
+    let tab = text.lines().position(|line| line.trim_start_matches(' ').starts_with('\t'));
+    if let (Syntax::Yaml, Some(tab)) = (syntax, tab) {
+        return Err(error.help(format!("line {} is indented with a tab; YAML takes only spaces", tab + 1)));
+    }
     Err(match (meant(&why), why.contains("unknown field"), syntax) {
         (Some(field), ..) => error.help(format!("did you mean `{field}`?")),
         (None, true, _) => error.help("take the field out; the README lists those that exist"),
@@ -227,7 +241,14 @@ mod tests {
             read("{\"defaultSopsFile\": \"a.yaml\", \"secrets\": {\"b\": null, \"c\": {}}}", "m").unwrap()
         );
         assert_eq!(yaml.secrets.len(), 2);
-        assert!(read("secrets:\n", "m.yaml").unwrap().secrets.is_empty());
+        assert!(read("secrets: {}\n", "m.yaml").unwrap().secrets.is_empty());
+    }
+
+    #[test]
+    fn a_manifest_that_was_cut_off_removes_nothing() {
+        for text in ["", "\n", "age: {}\n", "secrets:\n"] {
+            assert!(read(text, "m.yaml").is_err(), "{text:?}");
+        }
     }
 
     #[test]

@@ -20,6 +20,12 @@ impl AbsolutePath {
         if text.chars().any(char::is_control) {
             return Err("holds a control character".into());
         }
+        if text.starts_with(['~', '$']) {
+            return Err("is not expanded as in a shell: write it out, from `/` on".into());
+        }
+        if text.starts_with("%r/") {
+            return Err("begins with `%r`, which has a meaning only with `userMode`".into());
+        }
         if Path::new(text).components().any(|part| part == Component::ParentDir) {
             return Err("holds `..`, which may lead elsewhere than it seems".into());
         }
@@ -116,7 +122,7 @@ mod tests {
         let path = |text| AbsolutePath::new(text, Path::new("/base")).map(|path| path.to_string());
         assert_eq!(path("a/./b//c").as_deref(), Ok("/base/a/b/c"));
         assert_eq!(path("/run/secrets/").as_deref(), Ok("/run/secrets"));
-        for text in ["", "/", "a/../b", "/..", "a\nb"] {
+        for text in ["", "/", "a/../b", "/..", "a\nb", "~/a", "$HOME/a", "%r/a"] {
             assert!(path(text).is_err(), "{text:?}");
         }
     }

@@ -16,10 +16,8 @@ use std::path::PathBuf;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a manifest")]
 pub(super) struct RawManifest {
-    #[serde(default)]
-    secrets: Pairs<RawSecret>,
-    #[serde(default)]
-    templates: Pairs<RawTemplate>,
+    secrets: Option<Pairs<RawSecret>>,
+    templates: Option<Pairs<RawTemplate>>,
     default_sops_file: Option<PathBuf>,
     default_sops_format: Option<String>,
     default_sops_key: Option<String>,
@@ -155,18 +153,24 @@ pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::re
     let (mut secrets, mut templates) = (Vec::new(), Vec::new());
     // Nothing that lies below the link can be read without it, and one error says enough.
     if symlink_path.is_ok() {
-        for (name, secret) in &raw.secrets.0 {
+        for (name, secret) in raw.secrets.iter().flat_map(|secrets| &secrets.0) {
             match self::secret(name, secret, &raw, &paths) {
                 Ok(secret) => secrets.push(secret),
                 Err(error) => errors.push(error.within(format_args!("secret `{name}`"))),
             }
         }
-        for (name, template) in &raw.templates.0 {
+        for (name, template) in raw.templates.iter().flat_map(|templates| &templates.0) {
             match self::template(name, template, &paths) {
                 Ok(template) => templates.push(template),
                 Err(error) => errors.push(error.within(format_args!("template `{name}`"))),
             }
         }
+    }
+    // What a full disk or a failed generator leaves must not remove every secret.
+    if raw.secrets.is_none() && raw.templates.is_none() {
+        errors.push(
+            Error::new("it has neither `secrets` nor `templates`").help("write `secrets: {}` if none are wanted"),
+        );
     }
     if raw.user_mode && raw.use_tmpfs {
         errors.push(

@@ -95,7 +95,7 @@ struct RawFile {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "the fields of a secret, as sops-nix writes them in a list")]
 struct RawSecret {
     #[serde(flatten)]
     shared: RawFile,
@@ -110,6 +110,7 @@ struct RawSecret {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "the fields of a template, as sops-nix writes them in a list")]
 struct RawTemplate {
     #[serde(flatten)]
     shared: RawFile,

@@ -8,8 +8,23 @@ use std::fmt;
 #[serde(try_from = "String", into = "String")]
 pub struct UnitName(String);
 
+/// What the names of units end with (`systemd.unit(5)`).
+const SUFFIXES: [&str; 11] = [
+    ".service",
+    ".socket",
+    ".device",
+    ".mount",
+    ".automount",
+    ".swap",
+    ".target",
+    ".path",
+    ".timer",
+    ".slice",
+    ".scope",
+];
+
 impl UnitName {
-    /// Takes a name. The error says why it is none, as the end of a sentence that begins with the name.
+    /// Takes a name; one without an ending is that of a service. The error says why it is none, as the end of a sentence that begins with the name.
     pub fn new(text: &str) -> Result<Self, String> {
         // `systemd.unit(5)`.
         const LONGEST: usize = 255;
@@ -20,6 +35,8 @@ impl UnitName {
             _ if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '/') => {
                 Err("holds a space, a control character or a slash".into())
             }
+            // As systemctl does, so that one unit has one name.
+            _ if !SUFFIXES.iter().any(|suffix| text.ends_with(suffix)) => Ok(Self(format!("{text}.service"))),
             _ => Ok(Self(text.to_owned())),
         }
     }
@@ -58,6 +75,7 @@ mod tests {
         for good in ["nginx.service", "nginx", "getty@tty1.service", "a\\x2db.mount", "system-x.slice"] {
             assert!(UnitName::new(good).is_ok(), "{good}");
         }
+        assert_eq!(UnitName::new("nginx"), UnitName::new("nginx.service"));
         for bad in ["", "-h", "--force", "a b", "a\nb", "../x", &"a".repeat(256)] {
             assert!(UnitName::new(bad).is_err(), "{bad:?}");
         }

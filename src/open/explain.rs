@@ -38,6 +38,14 @@ pub(super) fn not_sops(error: NotSops, path: &Path, format: Format, bytes: &[u8]
                 None => error.help(wrong_format(format)),
             }
         }
+        NotSops::Metadata(BadMetadata::Missing) if bytes.iter().all(u8::is_ascii_whitespace) => {
+            Error::new("is empty").help("take a good copy of the file")
+        }
+        // To encrypt it again would be the worst that one could do.
+        NotSops::Metadata(BadMetadata::Missing) if holds(bytes, b"ENC[AES256_GCM,data:") => {
+            Error::new("holds encrypted values, but the metadata of sops is gone: it is cut off, or was edited by hand")
+                .help("take a good copy of the file")
+        }
         NotSops::Metadata(BadMetadata::Missing) => Error::new("has no sops metadata, so it is not encrypted")
             .help(format!("encrypt it with `sops encrypt --in-place {}`", quoted(path)))
             .help(wrong_format(format)),
@@ -46,6 +54,10 @@ pub(super) fn not_sops(error: NotSops, path: &Path, format: Format, bytes: &[u8]
             .help("take a good copy of the file; only sops itself should change what stands under `sops`")
             .help("where it is a rule that is wrong, correct it in .sops.yaml and encrypt the file anew"),
     }
+}
+
+fn holds(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
 }
 
 fn wrong_format(format: Format) -> String {
@@ -116,7 +128,8 @@ pub(super) fn locked(error: NoDataKey, path: &Path, metadata: &Metadata, identit
     let_in(error, identities, |identity| identity.is_named(keys()), command)
 }
 
-const MEND_IDENTITY: &str = "an identity that may fit could not be used: mend what is said of it, and run this again";
+const MEND_IDENTITY: &str =
+    "an identity that may fit could not be used: fix what is said of it above, then run this again";
 
 /// A plain age file that no identity opens. It does not say to whom it is encrypted.
 pub(super) fn locked_age(broken: &[Broken], identities: &Identities) -> Error {
@@ -153,7 +166,7 @@ fn let_in(
 ) -> Error {
     let error = match identities.problems() {
         [] => error,
-        _ => error.help("mend the key sources that could not be used"),
+        _ => error.help("fix the key sources that could not be used"),
     };
     // One SSH key is several identities. They have their origin in common.
     let found = || identities.found().iter();

@@ -298,6 +298,11 @@ pub fn is(found: &FileStat, kind: SFlag) -> bool {
     SFlag::from_bits_truncate(found.st_mode & SFlag::S_IFMT.bits()) == kind
 }
 
+/// When a file was last written, in nanoseconds since 1970.
+pub fn written(found: &FileStat) -> i64 {
+    found.st_mtime.saturating_mul(1_000_000_000).saturating_add(found.st_mtime_nsec)
+}
+
 /// Changing the owner may clear mode bits, so the mode comes last.
 fn set_access(file: impl AsFd, ids: Option<Ids>, mode: u32) -> io::Result<()> {
     if let Some(Ids { uid, gid }) = ids {

@@ -42,6 +42,10 @@ fn reference<'t>(template: &[u8], offset: usize, inside: &str, secrets: &Secrets
         return Err(secrets.missing(template, offset, inside));
     };
     let (name, escape) = (name.trim(), escape.trim());
+    if name.contains('|') && secrets.get(name).is_none() {
+        let why = format!("`{name} | {escape}` has more than one escape");
+        return Err(Bad { line: line_of(template, offset), why, help: "use one".into() });
+    }
     let Some(secret) = secrets.get(name) else { return Err(secrets.missing(template, offset, name)) };
     let Some(escape) = Escape::from_name(escape) else {
         let known = Escape::ALL.map(Escape::name);

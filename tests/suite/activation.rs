@@ -164,7 +164,7 @@ fn one_bad_secret_takes_no_other_down() {
     assert_eq!(fs::metadata(sandbox.path("run/secrets/bad")).unwrap().mode() & 0o777, 0o440);
     assert_eq!(fs::metadata(sandbox.path("run/secrets/s1")).unwrap().mode() & 0o777, 0o600, "the others are new");
     let status = told(&sandbox.run(&["status", sandbox.path("manifest.yaml").to_str().unwrap()])).0;
-    assert!(status.contains("kept: the last run could not renew it"), "{status}");
+    assert!(status.contains("is not new: it failed in the last run"), "{status}");
     // The same again changes nothing, and is no success.
     let live = fs::read_link(sandbox.path("run/secrets")).unwrap();
     sandbox.fail(&sandbox.path("manifest.yaml"), 4);
@@ -481,4 +481,152 @@ fn the_drop_in_checks_without_a_key() {
     assert_eq!(code, Some(1));
     insta::assert_snapshot!("check_of_sops_files", said);
     assert!(!sandbox.path("run").exists());
+}
+
+#[test]
+fn after_a_reboot_a_link_on_a_disk_leads_to_nothing_and_all_is_installed_anew() {
+    let sandbox = Sandbox::new();
+    let manifest = |key: &str| {
+        let text = format!(
+            "userMode: true\nsecretsMountPoint: run/secrets.d\nsymlinkPath: home/.config/secrets\nage: {{keyFile: {}}}\n\
+             defaultSopsFile: {}\nsecrets: {{a: {{key: {key}, restartUnits: [x]}}}}\n",
+            fixture("keys/age.txt").display(),
+            encrypted("secrets.yaml").display()
+        );
+        sandbox.write("manifest.yaml", text)
+    };
+    sandbox.install(&manifest("npmrc"));
+    reboot(&sandbox);
+    let plan = told(&sandbox.run(&["plan", manifest("npmrc").to_str().unwrap()]));
+    assert!(plan.0.contains("add     secret  a"), "{plan:?}");
+    let (output, calls) = run_with_systemctl(&sandbox, &["install", manifest("npmrc").to_str().unwrap()], 0);
+    assert!(output.status.success(), "{}", told(&output).1);
+    assert_eq!(calls, "", "it is the first run after a boot");
+    assert!(sandbox.read("home/.config/secrets/a").starts_with(b"//registry"));
+}
+
+#[test]
+fn a_run_that_was_cut_off_before_it_told_the_units_leaves_that_to_the_next() {
+    let sandbox = Sandbox::new();
+    let manifest = manifest(&sandbox, "{a: {key: npmrc}}", "");
+    sandbox.install(&manifest);
+    let record = String::from_utf8(sandbox.read("run/secrets/.sops-install.json")).unwrap();
+    let mut record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    record["pending"]["restart"] = serde_json::json!(["late.service"]);
+    fs::remove_file(sandbox.path("run/secrets/.sops-install.json")).unwrap();
+    sandbox.write("run/secrets/.sops-install.json", record.to_string());
+    let install = || run_with_systemctl(&sandbox, &["install", manifest.to_str().unwrap()], 0).1;
+    assert!(install().contains("try-restart -- late.service"));
+    assert_eq!(install(), "");
+    assert_eq!(fs::read_link(sandbox.path("run/secrets")).unwrap(), sandbox.path("run/secrets.d/1"));
+}
+
+#[test]
+fn what_is_left_of_a_run_that_was_cut_off_goes_also_when_nothing_changes() {
+    let sandbox = Sandbox::new();
+    // The very first run, cut off while it wrote the mark.
+    sandbox.write("run/secrets.d/.sops-install.new", "");
+    let manifest = manifest(&sandbox, "{a: {key: npmrc}}", "");
+    sandbox.install(&manifest);
+    sandbox.write("run/secrets.d/2/never-live", "");
+    sandbox.write("run/secrets.d/.removing/half", "");
+    sandbox.write("run/secrets.d/1/.sops-install.new", "");
+    sandbox.install(&manifest);
+    let mut names: Vec<_> =
+        fs::read_dir(sandbox.path("run/secrets.d")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, [".sops-install", "1"]);
+    let status = sandbox.run(&["status", manifest.to_str().unwrap()]);
+    assert!(status.status.success(), "{}", told(&status).0);
+}
+
+#[test]
+fn a_list_of_links_that_cannot_be_read_keeps_no_secret_from_its_place() {
+    let sandbox = Sandbox::new();
+    let with = |path: &str| manifest(&sandbox, &format!("{{a: {{key: npmrc, path: home/{path}}}}}"), "");
+    sandbox.install(&with("old"));
+    let list = fs::read_dir(sandbox.path("state")).unwrap().next().unwrap().unwrap().path();
+    fs::write(&list, "{").unwrap();
+    let said = sandbox.fail(&with("new"), 3);
+    assert!(said.contains("the list of links"), "{said}");
+    assert!(sandbox.path("home/new").is_symlink() && sandbox.path("home/old").is_symlink());
+    assert_eq!(fs::read(&list).unwrap(), b"{", "what cannot be read is not written over");
+}
+
+#[test]
+fn a_file_of_the_users_that_is_just_the_same_stays_the_users() {
+    let sandbox = Sandbox::new();
+    let copy = "{a: {key: github/oauth_token, mode: '0600', path: home/a, install: copy}, b: {key: npmrc}}";
+    sandbox.write("home/a", "gho_Qx7vTHROWAWAY");
+    fs::set_permissions(sandbox.path("home/a"), fs::Permissions::from_mode(0o600)).unwrap();
+    sandbox.install(&manifest(&sandbox, copy, ""));
+    sandbox.install(&manifest(&sandbox, "{b: {key: npmrc}}", ""));
+    assert_eq!(sandbox.read("home/a"), b"gho_Qx7vTHROWAWAY");
+    // A link that goes up again could lead anywhere, and is theirs.
+    let link = sandbox.path("run/secrets/../elsewhere");
+    symlink(&link, sandbox.path("home/b")).unwrap();
+    sandbox.install(&manifest(&sandbox, "{b: {key: npmrc, path: home/b}}", ""));
+    assert_eq!(fs::read_link(sandbox.path("home/b.backup")).unwrap(), link);
+}
+
+#[test]
+fn what_failed_and_stays_takes_no_place_that_another_wants() {
+    let sandbox = Sandbox::new();
+    sandbox.install(&manifest(&sandbox, "{a: {key: npmrc, path: home/x}, b: {key: github/oauth_token}}", ""));
+    let swapped = "{a: {key: gone, path: home/y}, b: {key: github/oauth_token, path: home/x}}";
+    sandbox.fail(&manifest(&sandbox, swapped, ""), 4);
+    assert_eq!(sandbox.read("home/x"), b"gho_Qx7vTHROWAWAY");
+}
+
+#[test]
+fn a_copy_whose_secret_fails_after_a_reboot_stays() {
+    let sandbox = Sandbox::new();
+    let with = |key: &str| {
+        manifest(&sandbox, &format!("{{a: {{key: {key}, path: home/a, install: copy}}, b: {{key: npmrc}}}}"), "")
+    };
+    sandbox.install(&with("github/oauth_token"));
+    reboot(&sandbox);
+    sandbox.fail(&with("gone"), 4);
+    assert_eq!(sandbox.read("home/a"), b"gho_Qx7vTHROWAWAY");
+    let status = sandbox.run(&["status", sandbox.path("manifest.yaml").to_str().unwrap()]);
+    assert_eq!(status.status.code(), Some(3));
+    assert!(told(&status).0.contains("is not there: it failed in the last run"), "{}", told(&status).0);
+}
+
+#[test]
+fn two_manifests_of_one_store_keep_their_own_generations() {
+    let sandbox = Sandbox::new();
+    let with = |link: &str, keep: u8, mode: u8| {
+        let text = format!(
+            "userMode: true\nsecretsMountPoint: run/store\nsymlinkPath: run/{link}\nkeepGenerations: {keep}\n\
+             age: {{keyFile: {}}}\ndefaultSopsFile: {}\nsecrets: {{it: {{key: npmrc, mode: '04{mode}0'}}}}",
+            fixture("keys/age.txt").display(),
+            encrypted("secrets.yaml").display()
+        );
+        sandbox.write(&format!("{link}.yaml"), text)
+    };
+    for mode in 0..4 {
+        sandbox.install(&with("many", 3, mode));
+        sandbox.install(&with("one", 1, mode));
+    }
+    let mut names: Vec<_> = fs::read_dir(sandbox.path("run/store")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, [".sops-install", "3", "5", "7", "8"]);
+    for expected in ["5", "3"] {
+        assert!(sandbox.run(&["rollback", "many.yaml"]).status.success());
+        assert_eq!(fs::read_link(sandbox.path("run/many")).unwrap(), sandbox.path("run/store").join(expected));
+    }
+    assert_eq!(sandbox.run(&["rollback", "many.yaml"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_file_that_was_written_to_is_noticed() {
+    let sandbox = Sandbox::new();
+    let manifest = manifest(&sandbox, "{a: {key: npmrc, mode: '0600'}}", "");
+    sandbox.install(&manifest);
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    fs::write(sandbox.path("run/secrets/a"), "changed").unwrap();
+    let status = sandbox.run(&["status", manifest.to_str().unwrap()]);
+    assert_eq!(status.status.code(), Some(3));
+    assert!(told(&status).0.contains("was written to"), "{}", told(&status).0);
 }

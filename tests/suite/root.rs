@@ -497,3 +497,43 @@ fn a_copy_has_its_owner_also_in_a_users_directory() {
     assert_eq!(access(machine.path("home/a/b")), (USER, 7, 0o640));
     assert_eq!(access(machine.path("home/a")), (USER, USER, 0o755));
 }
+
+#[test]
+fn root_believes_no_store_that_somebody_else_made() {
+    let Some(machine) = Machine::new("root::root_believes_no_store") else { return };
+    let text = format!(
+        "userMode: true\nsecretsMountPoint: run/secrets.d\nsymlinkPath: run/secrets\nkeepGenerations: 0\n\
+         age: {{keyFile: {}}}\ndefaultSopsFile: {}\nsecrets: {{a: {{key: npmrc, mode: '0400'}}}}\n",
+        fixture("keys/age.txt").display(),
+        encrypted("secrets.yaml").display()
+    );
+    let manifest = machine.sandbox.write("manifest.yaml", &text);
+    machine.sandbox.install(&manifest);
+    machine.sandbox.install(&machine.sandbox.write("manifest.yaml", text.replace("0400", "0440")));
+    chown(machine.path("run/secrets.d"), Some(USER), Some(USER)).unwrap();
+    for command in ["install", "rollback"] {
+        let output = machine.sandbox.run(&[command, manifest.to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{command}: {said}");
+        assert!(said.contains("belongs to another user"), "{command}: {said}");
+    }
+    assert_eq!(fs::read_link(machine.path("run/secrets")).unwrap(), machine.path("run/secrets.d/2"));
+}
+
+#[test]
+fn a_rollback_that_fails_loses_nothing() {
+    let Some(machine) = Machine::new("root::a_rollback_that_fails") else { return };
+    if !has("strace") {
+        return skip("root::a_rollback_that_fails_loses_nothing", "strace");
+    }
+    for mode in ["0400", "0440"] {
+        machine.sandbox.install(&machine.manifest("keepGenerations: 0", &format!("{{npmrc: {{mode: '{mode}'}}}}")));
+    }
+    let manifest = machine.path("manifest.yaml");
+    let mut strace = Command::new("strace");
+    strace.args(["-qq", "-f", "-o", "/dev/null", "-e", "trace=symlinkat", "-e", "inject=symlinkat:error=EROFS"]);
+    strace.arg(env!("CARGO_BIN_EXE_sops-install")).arg("rollback").arg(&manifest);
+    assert_eq!(strace.env("STATE_DIRECTORY", machine.path("state")).output().unwrap().status.code(), Some(1));
+    assert!(machine.path("run/secrets.d/1/npmrc").exists());
+    assert!(machine.sandbox.run(&["rollback", manifest.to_str().unwrap()]).status.success());
+}
