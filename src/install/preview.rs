@@ -2,10 +2,11 @@
 
 use super::contents::contents;
 use super::front::Front;
+use super::next::{Next, spared, wanted};
 use super::outside::{self, Step};
 use super::state::Ledger;
 use super::store::Store;
-use super::{Location, Next, Run, planned, spared, tolerable, wanted};
+use super::{Location, Run, planned, tolerable};
 use crate::changes::Changes;
 use crate::error::Error;
 use crate::manifest::Manifest;

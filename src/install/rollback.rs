@@ -2,10 +2,11 @@
 
 use super::front::Front;
 use super::live::{Found, Generation};
+use super::next::{requests, wanted};
 use super::outside;
 use super::state::Ledger;
 use super::store::Store;
-use super::{Location, Site, nothing_is_live, refresh, requests, swap, tell, wanted};
+use super::{Location, Site, nothing_is_live, refresh, swap, tell};
 use crate::changes::{Changes, Seen};
 use crate::error::{Error, Result};
 use crate::manifest::Mode;
