@@ -75,7 +75,7 @@ fn checked(check_mode: CheckMode, manifest: &Path) -> std::result::Result<(), Ve
     let runtime_directory = setting::runtime_directory().unwrap_or_else(|| "/run/user/0".into());
     let manifest = setting::load(manifest, Some(runtime_directory))?;
     let plan = plan::plan(&manifest, &Owners::AllRoot)?;
-    if check_mode == CheckMode::SopsFile { check::sops_files(&plan, &read) } else { Ok(()) }
+    if check_mode == CheckMode::SopsFile { check::sops_files(&manifest, &plan, &read) } else { Ok(()) }
 }
 
 /// Reads flags as Go's `flag` does: with one dash or two, a value behind `=` or as the next word, and none behind the first

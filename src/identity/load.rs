@@ -120,6 +120,14 @@ pub fn recipients(text: &SecretBytes, origin: &str, host: &Arc<dyn Host>) -> Res
     }
 }
 
+/// The names under which a file may be encrypted to the holder of a recipient: an age recipient, or an SSH public key, which
+/// has several. `None` where it is neither.
+pub(crate) fn names_of_recipient(recipient: &str) -> Option<Vec<String>> {
+    let recipient = recipient.trim();
+    let is_age = recipient.starts_with("age1") && recipient.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_age { Some(vec![recipient.to_owned()]) } else { ssh::names_of_line(recipient) }
+}
+
 /// Whether text that should be a path is a key.
 pub(crate) fn is_a_key(text: &str) -> bool {
     ["AGE-SECRET-KEY-", "AGE-PLUGIN-", "PRIVATE KEY"].iter().any(|mark| text.contains(mark))

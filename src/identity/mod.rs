@@ -15,8 +15,8 @@ mod ssh;
 mod ssh_key;
 
 pub use age::generate;
-pub(crate) use load::is_a_key;
 pub use load::recipients;
+pub(crate) use load::{is_a_key, names_of_recipient};
 
 use crate::error::printable;
 use crate::secret::SecretBytes;

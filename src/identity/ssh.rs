@@ -49,7 +49,7 @@ fn uses(key: &SshKey) -> Result<Vec<Found>, String> {
     let text = key.to_openssh()?;
     let native = ::age::ssh::Identity::from_buffer(text.expose(), None)
         .map_err(|_| "is no SSH key that age can use".to_owned())?;
-    if let Some(line) = line(key) {
+    if let Some(line) = key.public().and_then(line) {
         found.push(Found::new(line.clone(), AgeKey::new(native, line)));
     }
     if key.rsa().is_some() {
@@ -60,8 +60,8 @@ fn uses(key: &SshKey) -> Result<Vec<Found>, String> {
 }
 
 /// The public key as sops names it as recipient: the kind and the key, without a comment.
-fn line(key: &SshKey) -> Option<String> {
-    let line = key.public()?.to_openssh().ok()?;
+fn line(key: &PublicKey) -> Option<String> {
+    let line = key.to_openssh().ok()?;
     Some(line.split(' ').take(2).collect::<Vec<_>>().join(" "))
 }
 
@@ -93,8 +93,21 @@ pub(super) fn from_seed(seed: &[u8; 32]) -> Result<AgeKey, String> {
 
 /// The names under which a file may be encrypted to a key, the shortest first, as far as they are known while it is locked.
 fn names(key: &SshKey) -> Vec<String> {
-    let pgp = key.public().and_then(fingerprint_of_public).map(|fingerprint| format!("pgp {fingerprint}"));
-    key.age_recipient().into_iter().chain(line(key)).chain(pgp).collect()
+    key.public().map(names_of_public).unwrap_or_default()
+}
+
+/// The same for a public key. Those of other types than Ed25519 and RSA have none: sops encrypts nothing to them.
+fn names_of_public(key: &PublicKey) -> Vec<String> {
+    let age = age_recipient(key);
+    let pgp = fingerprint_of_public(key).map(|fingerprint| format!("pgp {fingerprint}"));
+    let has_use = age.is_some() || pgp.is_some();
+    age.into_iter().chain(line(key).filter(|_| has_use)).chain(pgp).collect()
+}
+
+/// The names under which a file may be encrypted to the SSH key of a line; `None` where it is no such line.
+pub(super) fn names_of_line(line: &str) -> Option<Vec<String>> {
+    let names = names_of_public(&PublicKey::from_openssh(line.trim()).ok()?);
+    (!names.is_empty()).then_some(names)
 }
 
 impl Lock for SshKey {

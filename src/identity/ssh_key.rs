@@ -122,11 +122,6 @@ impl SshKey {
         Ok(SecretBytes::from(mem::take(&mut *text)))
     }
 
-    /// The age recipient `age1…` that ssh-to-age makes of an Ed25519 key, locked or not.
-    pub(super) fn age_recipient(&self) -> Option<String> {
-        age_recipient(self.public()?)
-    }
-
     fn opened(&self) -> Option<&PrivateKey> {
         match &self.0 {
             State::Open(key) => Some(key),
@@ -135,7 +130,8 @@ impl SshKey {
     }
 }
 
-/// The point of an Ed25519 key on the curve's Montgomery form is the public key of X25519.
+/// The age recipient `age1…` that ssh-to-age makes of an Ed25519 key: its point on the curve's Montgomery form is the public
+/// key of X25519.
 pub(super) fn age_recipient(key: &PublicKey) -> Option<String> {
     let KeyData::Ed25519(key) = key.key_data() else { return None };
     let point = CompressedEdwardsY(key.0).decompress().filter(|point| !point.is_small_order())?;

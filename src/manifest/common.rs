@@ -22,6 +22,7 @@ pub(super) struct Draft {
     pub(super) keep_generations: u64,
     pub(super) on_error: OnError,
     pub(super) key_sources: KeySources,
+    pub(super) host_recipients: Vec<String>,
     pub(super) log: Log,
     /// What was wrong with the parts.
     pub(super) errors: Vec<Error>,
@@ -48,6 +49,7 @@ impl Draft {
                 keep_generations: self.keep_generations,
                 on_error: self.on_error,
                 key_sources: self.key_sources,
+                host_recipients: self.host_recipients,
                 log: self.log,
             }),
             (mount_point, symlink_path) => {

@@ -45,6 +45,8 @@ pub struct Manifest {
     pub on_error: OnError,
     /// Where identities come from.
     pub key_sources: KeySources,
+    /// The public keys of the host that is to open the files, for a check; empty where they are not known.
+    pub host_recipients: Vec<String>,
     /// What is reported.
     pub log: Log,
 }

@@ -28,6 +28,8 @@ pub(super) struct RawManifest {
     secrets_mount_point: Option<String>,
     symlink_path: Option<String>,
     keep_generations: Option<u64>,
+    #[serde(default)]
+    host_recipients: Vec<String>,
     on_error: Option<String>,
     #[serde(default)]
     use_tmpfs: bool,
@@ -200,6 +202,7 @@ pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::re
             age_key_credential: raw.age.key_credential.clone(),
             gnupg_home: raw.gnupg_home.as_ref().map(from_base),
         },
+        host_recipients: raw.host_recipients.clone(),
         log: Log { key_import: logs(RawLog::KeyImport), secret_changes: logs(RawLog::SecretChanges) },
         errors,
     }

@@ -45,6 +45,9 @@ pub(super) struct RawManifest {
     age_key_credential: Option<String>,
     /// Of our own module.
     on_error: Option<String>,
+    /// Of our own module.
+    #[serde(default, deserialize_with = "null_is_default")]
+    host_recipients: Vec<String>,
     #[serde(default, deserialize_with = "null_is_default")]
     use_tmpfs: bool,
     #[serde(default, deserialize_with = "null_is_default")]
@@ -174,6 +177,7 @@ pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::re
         storage: common::storage(raw.user_mode, raw.use_tmpfs),
         keep_generations: raw.keep_generations,
         on_error,
+        host_recipients: raw.host_recipients,
         log: Log { key_import: raw.logging.key_import, secret_changes: raw.logging.secret_changes },
         key_sources: KeySources {
             usual_places: common::usual_places(raw.user_mode, surroundings),

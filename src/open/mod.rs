@@ -12,6 +12,7 @@ use crate::sops::convert::Output;
 use crate::sops::data_key::{self, Keyring, Unwrapped};
 use crate::sops::format::Format;
 use crate::sops::key::{Finder, KeyPath, Part};
+use crate::sops::metadata::Metadata;
 use crate::sops::tree::Map;
 use crate::sops::{EncryptedFile, VerifiedFile};
 use std::collections::BTreeMap;
@@ -203,17 +204,27 @@ impl<'a> Taking<'a> {
     }
 }
 
-/// Reads a sops file without decrypting it, and makes sure that each of `keys` leads to a value. Gives what is wrong: the
-/// file, or keys by their position.
+/// What a sops file tells without a key.
+pub struct Checked {
+    /// Keys that lead nowhere, by their position among those that were asked for.
+    pub missing: Vec<(usize, Error)>,
+    /// Who can open the file; `None` for a plain age file, which does not say.
+    pub metadata: Option<Metadata>,
+}
+
+/// Reads a sops file without decrypting it, and looks for `keys` in it.
+///
+/// # Errors
+/// The same as when it is opened, as far as they can be told without a key.
 pub fn check(
     path: &Path,
     format: Format,
     keys: &[Option<&KeyPath>],
     read: &dyn Fn(&Path) -> io::Result<SecretBytes>,
-) -> Result<Vec<(usize, Error)>, Error> {
+) -> Result<Checked, Error> {
     let bytes = read(path).map_err(unreadable)?;
     if format == Format::Age {
-        return Ok(Vec::new());
+        return Ok(Checked { missing: Vec::new(), metadata: None });
     }
     let file = EncryptedFile::read(bytes.expose(), format)
         .map_err(|error| explain::not_sops(error, path, format, bytes.expose()))?;
@@ -223,5 +234,7 @@ pub fn check(
         let miss = finder.find(key).err()?;
         Some((position, explain::not_found(&miss, key, &finder, file.documents(), path)))
     };
-    Ok(keys.iter().enumerate().filter_map(missing).collect())
+    let missing = keys.iter().enumerate().filter_map(missing).collect();
+    drop(finder);
+    Ok(Checked { missing, metadata: Some(file.into_metadata()) })
 }

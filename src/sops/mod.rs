@@ -73,6 +73,11 @@ impl EncryptedFile {
         &self.documents
     }
 
+    /// Its metadata alone.
+    pub fn into_metadata(self) -> Metadata {
+        self.metadata
+    }
+
     /// Decrypts the whole file and verifies its MAC.
     pub fn open(mut self, key: &DataKey) -> Result<VerifiedFile, Refused> {
         decrypt::decrypt(&mut self.documents, &self.metadata, key)?;

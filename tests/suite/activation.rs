@@ -630,3 +630,25 @@ fn a_file_that_was_written_to_is_noticed() {
     assert_eq!(status.status.code(), Some(3));
     assert!(told(&status).0.contains("was written to"), "{}", told(&status).0);
 }
+
+#[test]
+fn a_file_that_the_host_cannot_open_is_found_without_a_key() {
+    let sandbox = Sandbox::new();
+    let manifest = sops_nix_manifest(&sandbox);
+    let check = |recipients: &[&str]| {
+        let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+        json["hostRecipients"] = serde_json::json!(recipients);
+        let path = sandbox.write("host.json", json.to_string());
+        let output = drop_in(&sandbox, &["-check-mode=sopsfile", path.to_str().unwrap()]);
+        (output.status.code(), sandbox.tidy(&output.stderr))
+    };
+    let own = fs::read_to_string(fixture("keys/age.txt")).unwrap();
+    let own = own.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap();
+    assert_eq!(check(&[own]), (Some(0), String::new()));
+    let other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBI1+Q+ntzANebtnicCiAY29uqLGWOaOGLEa8bUqOVmS host";
+    assert_eq!(check(&[other, own]), (Some(0), String::new()));
+    let (code, said) = check(&[other, "age"]);
+    assert_eq!(code, Some(1));
+    let errors: Vec<&str> = said.split("sops-install-secrets: error: ").skip(1).take(2).collect();
+    insta::assert_snapshot!("host_cannot_open", errors.join("---\n"));
+}
