@@ -16,14 +16,17 @@ pub const STAGING: &str = ".staging";
 pub const MARK: &str = ".sops-install";
 
 /// The name under which a file of the program's own is written before it takes the old one's place.
-pub const NEW: &str = ".sops-install.new";
+pub fn new_name(name: &OsStr) -> OsString {
+    OsString::from_iter([name, OsStr::new(".new")])
+}
 
 /// The name that a generation gets while it is removed: half of one must not look like a whole one.
 pub const REMOVING: &str = ".removing";
 
 /// Whether a name in the store or in a generation is the program's own.
 pub fn is_reserved(name: &str) -> bool {
-    [RECORD, STAGING, REMOVING, MARK, NEW].contains(&name)
+    let name = name.strip_suffix(".new").unwrap_or(name);
+    [RECORD, STAGING, REMOVING, MARK].contains(&name)
 }
 
 /// The beginning of a hash in hexadecimal, for names that say nothing.

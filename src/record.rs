@@ -95,8 +95,8 @@ pub enum Placed {
     Pending,
     /// A link with this text.
     Link(PathBuf),
-    /// A file.
-    Copy(FileMark),
+    /// A file: one of these. While a copy is replaced, the old one is ours as well as the new one.
+    Copy(Vec<FileMark>),
 }
 
 /// What tells a file from another that took its place, or from itself after a change.
@@ -135,7 +135,7 @@ mod tests {
             symlink_path: path("/run/secrets"),
             placed: BTreeMap::from([
                 (path("/home/u/.npmrc"), Placed::Link("/run/secrets/npmrc".into())),
-                (path("/etc/x"), Placed::Copy(mark)),
+                (path("/etc/x"), Placed::Copy(vec![mark])),
             ]),
         };
         let text = serde_json::to_string(&state).unwrap();

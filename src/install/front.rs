@@ -60,11 +60,23 @@ impl<'a> Front<'a> {
         })
     }
 
-    /// Whether a link leads to what is installed, whoever made it. One that goes up again could lead anywhere.
-    pub(super) fn leads_behind(&self, target: &Path) -> bool {
-        let goes_up = target.components().any(|part| part == Component::ParentDir);
-        target.starts_with(self.symlink_path.as_path()) && !goes_up
+    /// Whether a link that stands in the directory `from` leads to what is installed, whoever made it. One that goes up
+    /// again on its way could lead anywhere.
+    pub(super) fn leads_behind(&self, from: &Path, target: &Path) -> bool {
+        if target.is_absolute() {
+            return target.starts_with(self.symlink_path.as_path()) && !goes_up(target);
+        }
+        // Below another root links are relative, and begin by going up.
+        let rest = target.components().skip_while(|part| *part == Component::ParentDir);
+        let rest: PathBuf = rest.collect();
+        let up = target.components().take_while(|part| *part == Component::ParentDir).count();
+        let start = from.ancestors().nth(up).unwrap_or(Path::new("/"));
+        !self.root.is_host() && !goes_up(&rest) && start.join(rest).starts_with(self.place.path.join(self.name))
     }
+}
+
+fn goes_up(path: &Path) -> bool {
+    path.components().any(|part| part == Component::ParentDir)
 }
 
 /// Walks to the directory in which a path stands.

@@ -30,7 +30,7 @@ use crate::plan::{self, Failure, FileAccess, InnerLink, Owners, Plan};
 use crate::record::Record;
 use crate::secret::SecretBytes;
 use crate::system::dir::{Dir, Standing};
-use crate::system::link::{Conflict, New, Told, place};
+use crate::system::link::{Conflict, New, Spot};
 use crate::system::root::Root;
 use crate::system::stage::Stage;
 use crate::system::units::{Channel, request};
@@ -128,7 +128,7 @@ pub fn install(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<In
     let store = Store::open(root, manifest, &plan, run.site.say).map_err(one)?;
     let state_directory = run.site.state_directory.clone();
     let (mut ledger, unread) = Ledger::read(root, state_directory.as_deref(), location.symlink_path);
-    let live = store.live(root, location.symlink_path.as_path()).map_err(one)?;
+    let live = store.live(root, location.symlink_path).map_err(one)?;
     let link_text = |link: &InnerLink| front.target_in(&store.path, &link.name, &link.target);
     let next = Next::beside(live.as_ref(), &plan, &contents, location, &link_text, run).map_err(one)?;
 
@@ -141,7 +141,7 @@ pub fn install(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<In
             (live, false)
         }
         live => {
-            let new = stage(&store, live.as_ref(), location, &plan, &next).map_err(one)?;
+            let new = stage(root, &store, live.as_ref(), location, &plan, &next).map_err(one)?;
             let swapped = swap(&front, &store, location, new.number, run.site.say);
             failed_after.extend(swapped.inspect_err(|_| discard(&store, root, location, new.number)).map_err(one)?);
             (new, true)
@@ -149,7 +149,7 @@ pub fn install(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<In
     };
     let (wanted, spared) = (wanted(&next.record), spared(&plan, &next));
     failed_after.extend(outside::arrange(&wanted, &spared, &generation, &front, &mut ledger, run.site.say));
-    failed_after.extend(prune(&store, &generation, manifest.keep_generations).err());
+    failed_after.extend(prune(&store, &generation, location, manifest.keep_generations).err());
     failed_after.extend(tell(&generation, next.record.clone(), plan.directories, &run.site));
     Ok(Installed {
         generation: generation.number,
@@ -223,6 +223,7 @@ fn text_of(record: &Record) -> Result<SecretBytes> {
 
 /// Writes the new generation and gives it a number above all others. What no link leads to any more goes first.
 fn stage(
+    root: &Root,
     store: &Store,
     live: Option<&Generation>,
     location: Location<'_>,
@@ -235,9 +236,10 @@ fn stage(
             .because(error)
             .help("check the space and the rights there; nothing was changed")
     };
-    let number = live.map(|live| live.number);
-    store.remove(&generation::leftovers(&store.own_numbers()?, number))?;
-    let number = generation::next(&store.numbers()?, number).ok_or_else(|| {
+    // The generation that the link names, also where it is gone: those below it were kept.
+    let named = store.generation_behind(root, location.symlink_path.as_path())?;
+    store.remove(&generation::leftovers(&store.own_numbers(location.symlink_path)?, named))?;
+    let number = generation::next(&store.numbers()?, store.highest_named().max(named)).ok_or_else(|| {
         Error::new(format!("the generation numbers in {mount_point} are used up"))
             .help("unmount it, so that they begin again")
     })?;
@@ -332,13 +334,12 @@ fn point_at(
     // Whatever link stands there, its place is the manifest's.
     let is_ours = |dir: &Dir, name: &OsStr| dir.look(name).map(|standing| standing == Standing::Link);
     let conflict = Conflict { is_ours: &is_ours, on_file: OnConflict::Backup, moves_directories: true };
-    let told = &mut Told { made: &mut |_, _| Ok(()), moved };
-    place(&front.place.dir, front.name, &New::Link(&target), None, &conflict, told)
+    Spot { dir: &front.place.dir, name: front.name, conflict, moved }.put(&New::Link(&target), None)
 }
 
 /// Removes generations that are too old to be kept, and those that no link leads to.
-fn prune(store: &Store, live: &Generation, keep: u64) -> Result<()> {
-    let numbers = store.own_numbers()?;
+fn prune(store: &Store, live: &Generation, location: Location<'_>, keep: u64) -> Result<()> {
+    let numbers = store.own_numbers(location.symlink_path)?;
     let mut old = generation::prunable(&numbers, live.number, keep);
     old.extend(generation::leftovers(&numbers, Some(live.number)));
     store.remove(&old)

@@ -11,7 +11,8 @@ use crate::plan::{Form, Outside};
 use crate::record::{FileMark, Placed};
 use crate::secret::SecretBytes;
 use crate::system::dir::{Dir, Standing, written};
-use crate::system::link::{Conflict, New, Told, place, remove};
+use crate::system::link::{Conflict, New, Spot};
+use crate::system::root::Place;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io;
@@ -36,7 +37,7 @@ pub(super) fn arrange(
     for path in wanted.keys() {
         ledger.state.placed.entry((*path).clone()).or_insert(Placed::Pending);
     }
-    // What fails here fails again below, and is told there.
+    // Each time that this fails, it fails again at the end, and is told there.
     let _ = ledger.write();
     let is_stale = |path: &&AbsolutePath| !wanted.contains_key(path) && !spared.contains(path);
     let stale: Vec<AbsolutePath> = ledger.state.placed.keys().filter(is_stale).cloned().collect();
@@ -48,69 +49,129 @@ pub(super) fn arrange(
             Err(error) => errors.push(error.within(format_args!("cannot remove {path}"))),
         }
     }
+    // All copies are made before the first one takes its place: the list has to know each by then, and is written once.
+    let mut results = BTreeMap::new();
     for (path, (file, outside)) in wanted {
-        match put(file, outside, before.get(*path), generation, front, ledger, say) {
-            Ok(Some(placed)) => {
-                ledger.state.placed.insert((*path).clone(), placed);
-            }
-            Ok(None) => {
-                ledger.state.placed.remove(*path);
-            }
-            Err(error) => {
-                match before.get(*path) {
-                    Some(placed) => ledger.state.placed.insert((*path).clone(), placed.clone()),
-                    None => ledger.state.placed.remove(*path),
-                };
-                errors.push(error.within(format_args!("{}: {path}", subject(file))));
-            }
+        if let Form::Copy(mode) = outside.form {
+            let made = make_copy(file, outside, mode.bits(), generation, front, ledger, say);
+            results.insert(*path, made);
         }
+    }
+    let _ = ledger.write();
+    for (path, (file, outside)) in wanted {
+        let done = match results.remove(path) {
+            None => put_link(file, outside, front, ledger, say),
+            Some(Ok(made)) => settle_copy(file, outside, made, before.get(*path), front, ledger, say),
+            Some(Err(error)) => Err(error),
+        };
+        let placed = match done {
+            Ok(placed) => placed,
+            Err(error) => {
+                errors.push(error.within(format_args!("{}: {path}", subject(file))));
+                before.get(*path).cloned()
+            }
+        };
+        match placed {
+            Some(placed) => ledger.state.placed.insert((*path).clone(), placed),
+            None => ledger.state.placed.remove(*path),
+        };
     }
     errors.extend(ledger.write().err());
     errors
 }
 
-/// Puts one thing in its place. Gives what stands there for us; `None` where it is somebody's own, and just the same.
-fn put(
+/// The place of something outside. `before` is what was put there.
+fn with_spot<T>(
+    (parent, name): (&Place, &OsStr),
+    what: &dyn Fn() -> String,
+    before: Option<&Placed>,
+    on_file: OnConflict,
+    front: &Front<'_>,
+    say: &mut dyn FnMut(&str),
+    work: impl FnOnce(&mut Spot<'_>) -> T,
+) -> T {
+    let path = parent.path.join(name);
+    let is_ours =
+        |dir: &Dir, name: &OsStr| is_ours(dir, name, before, &|target| front.leads_behind(&parent.path, target));
+    let moved = &mut |backup: &OsStr| {
+        let backup = path.with_file_name(backup);
+        say(&format!("{}what stood at {} is now {}", what(), path.display(), backup.display()));
+    };
+    let conflict = Conflict { is_ours: &is_ours, on_file, moves_directories: false };
+    work(&mut Spot { dir: &parent.dir, name, conflict, moved })
+}
+
+fn put_link(
     file: &str,
     outside: &Outside,
-    before: Option<&Placed>,
+    front: &Front<'_>,
+    ledger: &Ledger<'_>,
+    say: &mut dyn FnMut(&str),
+) -> Result<Option<Placed>> {
+    let Form::Link(target) = &outside.form else { return Ok(None) };
+    let (parent, name) = walk_to_parent(front.root, outside.path.as_path())?;
+    let target = front.target(&parent.path, target);
+    let before = ledger.state.placed.get(&outside.path);
+    let what = || format!("{}: ", subject(file));
+    with_spot((&parent, name), &what, before, outside.on_conflict, front, say, |spot| {
+        spot.put(&New::Link(&target), outside.ids)
+    })?;
+    Ok(Some(Placed::Link(target)))
+}
+
+/// Makes a copy that does not stand yet, and lets the list know it. Gives whether one was made.
+fn make_copy(
+    file: &str,
+    outside: &Outside,
+    mode: u32,
     generation: &Generation,
     front: &Front<'_>,
     ledger: &mut Ledger<'_>,
     say: &mut dyn FnMut(&str),
-) -> Result<Option<Placed>> {
-    let path = &outside.path;
-    let (parent, name) = walk_to_parent(front.root, path.as_path())?;
-    let is_ours = |dir: &Dir, name: &OsStr| is_ours(dir, name, before, Some(&|target| front.leads_behind(target)));
-    let conflict = Conflict { is_ours: &is_ours, on_file: outside.on_conflict, moves_directories: false };
-    let moved = &mut |backup: &OsStr| {
-        let backup = path.as_path().with_file_name(backup);
-        say(&format!("{}: what stood at {path} is now {}", subject(file), backup.display()));
+) -> Result<bool> {
+    let failed = |error: io::Error| Error::new("cannot be copied").because(error).help("run it again");
+    let bytes = generation.read(file).map_err(failed)?;
+    let (parent, name) = walk_to_parent(front.root, outside.path.as_path())?;
+    let before = ledger.state.placed.get(&outside.path).cloned();
+    let what = || format!("{}: ", subject(file));
+    let made = with_spot((&parent, name), &what, before.as_ref(), outside.on_conflict, front, say, |spot| match spot
+        .make(&New::Copy(&bytes, mode), outside.ids)?
+    {
+        true => mark(spot.dir, &spot.made()).map_err(failed),
+        false => Ok(None),
+    })?;
+    let Some(mark) = made else { return Ok(false) };
+    let mut marks = match before {
+        Some(Placed::Copy(marks)) => marks,
+        _ => Vec::new(),
     };
-    match &outside.form {
-        Form::Link(target) => {
-            let target = front.target(&parent.path, target);
-            let told = &mut Told { made: &mut |_, _| Ok(()), moved };
-            place(&parent.dir, name, &New::Link(&target), outside.ids, &conflict, told)?;
-            Ok(Some(Placed::Link(target)))
-        }
-        Form::Copy(mode) => {
-            let failed = |error: io::Error| Error::new("cannot be copied").because(error).help("run it again");
-            let bytes = generation.read(file).map_err(failed)?;
-            let mut copy = None;
-            let made = &mut |dir: &Dir, working: &OsStr| {
-                copy = mark(dir, working)?.map(Placed::Copy);
-                // From here on a run that is cut off leaves a file that the list tells from a user's.
-                ledger.state.placed.extend(copy.clone().map(|copy| (path.clone(), copy)));
-                // What fails here fails again at the end, and is told there.
-                let _ = ledger.write();
-                Ok(())
-            };
-            let told = &mut Told { made, moved };
-            place(&parent.dir, name, &New::Copy(&bytes, mode.bits()), outside.ids, &conflict, told)?;
-            Ok(copy.or_else(|| before.filter(|before| matches!(before, Placed::Copy(_))).cloned()))
-        }
+    marks.push(mark);
+    ledger.state.placed.insert(outside.path.clone(), Placed::Copy(marks));
+    Ok(true)
+}
+
+/// Lets a copy that was `made` take its place. Gives what stands there for us; nothing where it is somebody's own, and just
+/// the same.
+fn settle_copy(
+    file: &str,
+    outside: &Outside,
+    made: bool,
+    before: Option<&Placed>,
+    front: &Front<'_>,
+    ledger: &Ledger<'_>,
+    say: &mut dyn FnMut(&str),
+) -> Result<Option<Placed>> {
+    if !made {
+        return Ok(before.filter(|before| matches!(before, Placed::Copy(_))).cloned());
     }
+    let (parent, name) = walk_to_parent(front.root, outside.path.as_path())?;
+    let known = ledger.state.placed.get(&outside.path);
+    let what = || format!("{}: ", subject(file));
+    with_spot((&parent, name), &what, known, outside.on_conflict, front, say, |spot| spot.settle())?;
+    Ok(match known {
+        Some(Placed::Copy(marks)) => marks.last().map(|mark| Placed::Copy(vec![*mark])),
+        _ => None,
+    })
 }
 
 /// Removes what was put in a place, unless it is no longer ours.
@@ -119,31 +180,24 @@ fn take_away(path: &AbsolutePath, front: &Front<'_>, ledger: &Ledger<'_>, say: &
     let Some(place) = front.root.find(parent)? else { return Ok(()) };
     let before = ledger.state.placed.get(path);
     let describe = |error: io::Error| Error::new("the file system refuses").because(error).help("remove it by hand");
-    let moved = &mut |backup: &OsStr| say(&format!("what stood at {path} is now {}", backup.display()));
-    let is_gone = remove(&place.dir, name, &|dir, name| is_ours(dir, name, before, None), moved).map_err(describe)?;
-    if !is_gone && before != Some(&Placed::Pending) {
+    let is_gone = with_spot((&place, name), &String::new, before, OnConflict::Fail, front, say, |spot| spot.empty());
+    if !is_gone.map_err(describe)? && before != Some(&Placed::Pending) {
         say(&format!("{path} is no longer ours, and stays"));
     }
     Ok(())
 }
 
-/// Whether what stands there is what was put there `before`. `leads_to_us` tells a link that leads to secrets, whoever
-/// made it: sops-nix keeps no list.
-fn is_ours(
-    dir: &Dir,
-    name: &OsStr,
-    before: Option<&Placed>,
-    leads_to_us: Option<&dyn Fn(&Path) -> bool>,
-) -> io::Result<bool> {
+/// Whether what stands there is what was put there `before`, or a link that `leads_to_us`, whoever made it: sops-nix keeps
+/// no list, and a run that was cut off may not have come to write it.
+fn is_ours(dir: &Dir, name: &OsStr, before: Option<&Placed>, leads_to_us: &dyn Fn(&Path) -> bool) -> io::Result<bool> {
     Ok(match dir.look(name)? {
         Standing::Nothing | Standing::Directory => false,
         Standing::Link => {
             let target = dir.read_link(name)?;
-            matches!(before, Some(Placed::Link(text)) if *text == target)
-                || leads_to_us.is_some_and(|leads| leads(&target))
+            matches!(before, Some(Placed::Link(text)) if *text == target) || leads_to_us(&target)
         }
         Standing::File => match before {
-            Some(Placed::Copy(before)) => mark(dir, name)?.as_ref() == Some(before),
+            Some(Placed::Copy(marks)) => mark(dir, name)?.is_some_and(|mark| marks.contains(&mark)),
             _ => false,
         },
     })
@@ -202,7 +256,7 @@ fn still_stands(path: &AbsolutePath, before: &Placed, front: Option<&Front<'_>>)
     let describe = |error: io::Error| Error::new("cannot be looked at").because(error);
     let (Some(front), (parent, name)) = (front, parent_of(path.as_path())?) else { return Ok(false) };
     let Some(place) = front.root.find(parent)? else { return Ok(false) };
-    is_ours(&place.dir, name, Some(before), None).map_err(describe)
+    is_ours(&place.dir, name, Some(before), &|target| front.leads_behind(&place.path, target)).map_err(describe)
 }
 
 fn step(
@@ -218,7 +272,8 @@ fn step(
     let describe = |error: io::Error| Error::new("cannot be looked at").because(error);
     let before = ledger.state.placed.get(path);
     let standing = place.dir.look(name).map_err(describe)?;
-    let ours = is_ours(&place.dir, name, before, Some(&|target| front.leads_behind(target))).map_err(describe)?;
+    let ours =
+        is_ours(&place.dir, name, before, &|target| front.leads_behind(&place.path, target)).map_err(describe)?;
     let target = match &outside.form {
         Form::Link(target) => front.target(&place.path, target),
         Form::Copy(_) => PathBuf::new(),

@@ -38,7 +38,7 @@ pub fn rollback(location: Location<'_>, user_mode: bool, site: &mut Site<'_>) ->
     let nothing = || nothing_is_live(location);
     let front = Front::find(root, location.symlink_path)?.ok_or_else(nothing)?;
     let store = Store::lock(root, location.mount_point, user_mode, site.say)?.ok_or_else(nothing)?;
-    let live = store.live(root, location.symlink_path.as_path())?.ok_or_else(nothing)?;
+    let live = store.live(root, location.symlink_path)?.ok_or_else(nothing)?;
     let (previous, mut record) = previous(&store, location, live.number)?.ok_or_else(|| {
         Error::new(format!("no generation before {} was kept", live.number))
             .help("`keepGenerations` says how many are kept: raise it, so that there is one next time")

@@ -65,7 +65,12 @@ impl<'a> Ledger<'a> {
         let state: State = serde_json::from_str(&text).map_err(|error| {
             describe().because(error).help("move it away; links of secrets that are gone must then be removed by hand")
         })?;
-        Ok(Some(state).filter(|state| state.symlink_path == **symlink_path))
+        match state.symlink_path == **symlink_path {
+            true => Ok(Some(state)),
+            false => Err(describe()
+                .because_text(format!("it is the list of {}", state.symlink_path))
+                .help("move it away; links of secrets that are gone must then be removed by hand")),
+        }
     }
 
     /// Writes the list, if it says something new.

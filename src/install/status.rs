@@ -94,7 +94,7 @@ pub fn status(location: Location<'_>, site: &Site<'_>) -> Result<Status> {
     let nothing = || nothing_is_live(location);
     let front = Front::find(site.root, location.symlink_path)?.ok_or_else(nothing)?;
     let store = Store::find(site.root, location.mount_point)?.ok_or_else(nothing)?;
-    let live = store.live(site.root, location.symlink_path.as_path())?.ok_or_else(nothing)?;
+    let live = store.live(site.root, location.symlink_path)?.ok_or_else(nothing)?;
     let record = live.record();
     let Found { files: found, links, recorded, .. } = live.look(&BTreeMap::new())?;
     let mut files = BTreeMap::new();

@@ -3,7 +3,7 @@
 use super::front::walk_to_parent;
 use super::live::Generation;
 use crate::error::{Error, Result};
-use crate::generation::{self, MARK, REMOVING};
+use crate::generation::{self, MARK, REMOVING, STAGING};
 use crate::manifest::path::AbsolutePath;
 use crate::manifest::{Manifest, Mode, Storage};
 use crate::plan::Plan;
@@ -20,14 +20,13 @@ use std::path::{Path, PathBuf};
 /// The mode of a store, as sops-nix has it: all may pass, the group may list.
 const STORE_MODE: u32 = 0o751;
 
-/// The other manifests that a store serves.
+/// What the links of the other manifests that a store serves lead to.
 #[derive(Default)]
 struct Others {
-    /// Their links.
-    links: Vec<PathBuf>,
-    /// The generations that these lead to.
-    live: Vec<u64>,
-    /// Whether one of them could not be followed. Nothing is removed then.
+    /// The generations that they name, also where these are gone.
+    named: Vec<u64>,
+    /// Whether one of them could not be followed: its directory may be a user's. Generations that do not say whose they
+    /// are, are then kept.
     is_unsure: bool,
 }
 
@@ -92,7 +91,7 @@ impl Store {
         check_owner(&dir, path)?;
         let mut store = Self { dir, path: place.path, in_memory: true, others: Others::default(), _lock: Some(lock) };
         let is_known = is_new || found == Mounted::Ramfs;
-        store.take(root, manifest, plan, is_known, say)?;
+        store.take(root, manifest, plan, is_known)?;
         store.in_memory = mount::is_in_memory(&store.dir).map_err(describe)?;
         if manifest.storage == Storage::UserDirectory && !store.in_memory {
             say(&format!("{} is not in memory: secrets are written to a disk", path.display()));
@@ -132,14 +131,7 @@ impl Store {
     }
 
     /// Makes sure that this is a store, and marks it as one. `is_known` says that it cannot be anything else.
-    fn take(
-        &mut self,
-        root: &Root,
-        manifest: &Manifest,
-        plan: &Plan<'_>,
-        is_known: bool,
-        say: &mut dyn FnMut(&str),
-    ) -> Result<()> {
+    fn take(&mut self, root: &Root, manifest: &Manifest, plan: &Plan<'_>, is_known: bool) -> Result<()> {
         let path = &manifest.mount_point;
         let describe = |error: io::Error| {
             Error::new(format!("cannot use {path}")).because(error).help("check what stands there and who owns it")
@@ -159,17 +151,10 @@ impl Store {
         }
         let own = manifest.symlink_path.to_string();
         let mut links: Vec<String> = mark.iter().flat_map(|text| text.lines()).map(str::to_owned).collect();
-        for link in links.iter().filter(|link| **link != own).map(PathBuf::from) {
-            match self.generation_behind(root, &link) {
-                Ok(Some(number)) => {
-                    self.others.live.push(number);
-                    self.others.links.push(link);
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    say(&format!("warning: no old generation is removed: {}", error.one_line()));
-                    self.others.is_unsure = true;
-                }
+        for link in links.iter().filter(|link| **link != own) {
+            match self.generation_behind(root, Path::new(link)) {
+                Ok(named) => self.others.named.extend(named),
+                Err(_) => self.others.is_unsure = true,
             }
         }
         if !links.contains(&own) {
@@ -199,13 +184,18 @@ impl Store {
         Ok(number.to_str().and_then(generation::number_of).filter(|_| is_here))
     }
 
-    /// The live generation: the one that the link leads to, if it is still there. After a reboot a link on a disk leads to
-    /// nothing.
-    pub(super) fn live(&self, root: &Root, link: &Path) -> Result<Option<Generation>> {
-        match self.generation_behind(root, link)? {
-            Some(number) => Generation::open(&self.dir, number),
-            None => Ok(None),
-        }
+    /// The live generation: the one that the link leads to, if it is still there and this link's. After a reboot a link on a
+    /// disk leads to nothing, or to what another manifest has installed since.
+    pub(super) fn live(&self, root: &Root, link: &AbsolutePath) -> Result<Option<Generation>> {
+        let Some(number) = self.generation_behind(root, link.as_path())? else { return Ok(None) };
+        let generation = Generation::open(&self.dir, number)?;
+        let is_others = |record: &Record| record.symlink_path != *link;
+        Ok(generation.filter(|generation| !generation.record().as_ref().is_some_and(is_others)))
+    }
+
+    /// The highest number that a link of another manifest names. A new generation must not come to stand behind it.
+    pub(super) fn highest_named(&self) -> Option<u64> {
+        self.others.named.iter().copied().max()
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
@@ -222,27 +212,24 @@ impl Store {
         Ok(names.iter().filter_map(|name| generation::number_of(name)).collect())
     }
 
-    /// The numbers of the generations that belong to no other manifest whose link leads here.
-    pub(super) fn own_numbers(&self) -> Result<Vec<u64>> {
-        if self.others.is_unsure {
-            return Ok(Vec::new());
-        }
-        let mut own = Vec::new();
+    /// The numbers of the generations that the link `own` made live, and of those that do not say which did, as sops-nix's,
+    /// if no other link leads to them.
+    pub(super) fn own_numbers(&self, own: &AbsolutePath) -> Result<Vec<u64>> {
+        let mut numbers = Vec::new();
         for number in self.numbers()? {
-            if self.others.live.contains(&number) {
-                continue;
-            }
             let record = Generation::open(&self.dir, number)?.and_then(|generation| generation.record());
-            let is_others =
-                |record: &Record| self.others.links.iter().any(|link| record.symlink_path.as_path() == link);
-            if !record.as_ref().is_some_and(is_others) {
-                own.push(number);
+            let is_own = match record {
+                Some(record) => record.symlink_path == *own,
+                None => !self.others.is_unsure && !self.others.named.contains(&number),
+            };
+            if is_own {
+                numbers.push(number);
             }
         }
-        Ok(own)
+        Ok(numbers)
     }
 
-    /// Removes generations, and the rest of one whose removal was cut off.
+    /// Removes generations, and what is left of a run that was cut off while it wrote or removed one.
     pub(super) fn remove(&self, numbers: &[u64]) -> Result<()> {
         let removing = OsStr::new(REMOVING);
         let describe = |error: io::Error| {
@@ -251,6 +238,7 @@ impl Store {
                 .help("remove it by hand, or run it again")
         };
         self.dir.remove_all(removing).map_err(describe)?;
+        self.dir.remove_all(OsStr::new(STAGING)).map_err(describe)?;
         for number in numbers {
             // Half of one must not look like a whole one.
             self.dir.rename(OsStr::new(&number.to_string()), &self.dir, removing).map_err(describe)?;

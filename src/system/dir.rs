@@ -1,7 +1,7 @@
 //! An open directory. Everything in it is reached by a single name, relative to its descriptor, and no link is followed:
 //! a path that is looked up twice may lead to two places.
 
-use crate::generation::NEW;
+use crate::generation::new_name;
 use crate::plan::Ids;
 use crate::secret::SecretBytes;
 use nix::errno::Errno;
@@ -203,10 +203,14 @@ impl Dir {
     pub fn rename_to_free(&self, name: &OsStr, new_name: &OsStr) -> io::Result<()> {
         match fcntl::renameat2(&self.0, name, &self.0, new_name, RenameFlags::RENAME_NOREPLACE) {
             // A file system that does not know the flag, such as NFS: a second name, and then the first one goes.
-            Err(Errno::EINVAL | Errno::ENOSYS) => {
-                self.hard_link(name, self, new_name)?;
-                self.remove_file(name)
-            }
+            Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => match self.look(name)? {
+                Standing::Directory if self.look(new_name)? == Standing::Nothing => self.rename(name, self, new_name),
+                Standing::Directory => Err(io::ErrorKind::AlreadyExists.into()),
+                _ => {
+                    self.hard_link(name, self, new_name)?;
+                    self.remove_file(name)
+                }
+            },
             result => Ok(result?),
         }
     }
@@ -214,11 +218,15 @@ impl Dir {
     /// Writes the program's own file `name` anew, in place of the old one in one step. It is on the disk then, if there is
     /// one.
     pub fn replace_file(&self, name: &OsStr, bytes: &SecretBytes, ids: Option<Ids>, mode: u32) -> io::Result<()> {
-        let new = OsStr::new(NEW);
-        self.remove_all(new)?;
-        self.write_file_to_disk(new, bytes, ids, mode)?;
-        self.rename(new, self, name)?;
-        Ok(unistd::fsync(&self.reopen()?.0)?)
+        let new = new_name(name);
+        self.remove_all(&new)?;
+        self.write_file_to_disk(&new, bytes, ids, mode)?;
+        self.rename(&new, self, name)?;
+        match unistd::fsync(&self.reopen()?.0) {
+            // Not every file system can do that with a directory.
+            Ok(()) | Err(Errno::EINVAL) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Moves `name` to `new_name` in `to`, in place of what stands there.

@@ -54,210 +54,221 @@ pub struct Conflict<'a> {
     pub moves_directories: bool,
 }
 
-/// Who is told what happens on the way.
-pub struct Told<'a> {
-    /// Something new stands under this name of the directory, and is about to be put in place.
-    pub made: &'a mut dyn FnMut(&Dir, &OsStr) -> io::Result<()>,
-    /// What stood in the place has this name now.
+/// One place: a name in a directory, which may be a user's. Whoever else writes there may be faster at any moment, so what
+/// came out of the place is looked at again before it goes, and nothing is removed there but single links and files.
+///
+/// Something new is made under the name [`new_name`]. It goes to [`swap_name`], changes places with what stands there, and
+/// what came out then stands under that name. Both names are the same in every run: what a run leaves behind that was cut
+/// off, the next one clears. Under the first name stands only what was never in place; under the second may stand somebody's.
+pub struct Spot<'a> {
+    /// The directory.
+    pub dir: &'a Dir,
+    /// The name.
+    pub name: &'a OsStr,
+    /// What is done with what stands there.
+    pub conflict: Conflict<'a>,
+    /// Is told the new name of what was moved aside.
     pub moved: &'a mut dyn FnMut(&OsStr),
 }
 
-/// Puts something at `name` in `dir`, which then belongs to `ids`.
-///
-/// It is made under another name and then takes the place in one step. That name is the same in every run, so what a run
-/// leaves behind that was cut off, the next one removes. What came out of the place is looked at again: the directory may
-/// be a user's, who writes there in the meantime.
-pub fn place(
-    dir: &Dir,
-    name: &OsStr,
-    new: &New<'_>,
-    ids: Option<Ids>,
-    conflict: &Conflict<'_>,
-    told: &mut Told<'_>,
-) -> Result<()> {
-    const ATTEMPTS: usize = 3;
-    let describe = |error: io::Error| {
-        Error::new(format!("cannot make `{}`", name.display()))
-            .because(error)
-            .help("check who may write there, then run it again")
-    };
-    let working = working_name(name);
-    for _ in 0..ATTEMPTS {
-        clear(dir, &working, name, told.moved).map_err(describe)?;
-        let Some(found) = look(dir, name, new, ids, conflict).map_err(describe)? else { return Ok(()) };
-        found.check(name, conflict)?;
-        let put = new
-            .make(dir, &working, ids)
-            .and_then(|()| (told.made)(dir, &working))
-            .and_then(|()| swap_in(dir, &working, name, &found, conflict, told.moved));
-        match put {
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
-            Err(error) => {
-                // The error that is told is the one that counts; what is left, the next run removes.
-                let _ = clear(dir, &working, name, told.moved);
-                return Err(describe(error));
+impl Spot<'_> {
+    /// Puts something in the place, which then belongs to `ids`.
+    pub fn put(&mut self, new: &New<'_>, ids: Option<Ids>) -> Result<()> {
+        if self.make(new, ids)? { self.settle() } else { Ok(()) }
+    }
+
+    /// Makes something for the place, unless it stands there already; tells which. What stands there is not touched yet.
+    pub fn make(&mut self, new: &New<'_>, ids: Option<Ids>) -> Result<bool> {
+        self.clear().map_err(|error| self.failed(error))?;
+        if new.is_right(self.dir, self.name, ids).map_err(|error| self.failed(error))? {
+            return Ok(false);
+        }
+        self.check()?;
+        new.make(self.dir, &new_name(self.name), ids).map(|()| true).map_err(|error| self.failed(error))
+    }
+
+    /// Lets what was made take the place.
+    pub fn settle(&mut self) -> Result<()> {
+        let settled = self.try_to_settle();
+        if settled.is_err() {
+            // The error that is told is the one that counts; what is left, the next run clears.
+            let _ = self.clear();
+        }
+        settled
+    }
+
+    /// Removes what stands in the place, if it is ours, and what a run left that was cut off. Gives whether nothing stands
+    /// there now.
+    pub fn empty(&mut self) -> io::Result<bool> {
+        self.clear()?;
+        if self.dir.look(self.name)? == Standing::Nothing {
+            return Ok(true);
+        }
+        if !(self.conflict.is_ours)(self.dir, self.name)? {
+            return Ok(false);
+        }
+        let swap = swap_name(self.name);
+        self.dir.rename_to_free(self.name, &swap)?;
+        if (self.conflict.is_ours)(self.dir, &swap)? {
+            return self.dir.remove_file(&swap).map(|()| true);
+        }
+        self.dir.rename_to_free(&swap, self.name)?;
+        Ok(false)
+    }
+
+    /// What is made for the place stands under this name.
+    pub fn made(&self) -> OsString {
+        new_name(self.name)
+    }
+
+    fn try_to_settle(&mut self) -> Result<()> {
+        const ATTEMPTS: usize = 3;
+        let swap = swap_name(self.name);
+        self.dir.rename_to_free(&new_name(self.name), &swap).map_err(|error| self.failed(error))?;
+        for _ in 0..ATTEMPTS {
+            self.check()?;
+            let standing = self.dir.look(self.name).map_err(|error| self.failed(error))?;
+            if standing != Standing::Nothing {
+                return self.exchange(&swap);
+            }
+            match self.dir.rename_to_free(&swap, self.name) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                result => return result.map_err(|error| self.failed(error)),
             }
         }
+        Err(Error::new(format!("somebody keeps changing `{}`", self.name.display()))
+            .help("stop that, then run it again"))
     }
-    Err(Error::new(format!("somebody keeps changing `{}`", name.display())).help("stop that, then run it again"))
-}
 
-/// What stands in a place.
-struct Found {
-    standing: Standing,
-    /// What tells it from something else that takes the place.
-    inode: Option<u64>,
-    is_theirs: bool,
-}
-
-impl Found {
-    fn check(&self, name: &OsStr, conflict: &Conflict<'_>) -> Result<()> {
-        if self.standing == Standing::Directory && !conflict.moves_directories {
-            return Err(Error::new(format!("a directory stands where `{}` is to stand", name.display()))
-                .help("move it away, or choose another path"));
-        }
-        if self.is_theirs && conflict.on_file == OnConflict::Fail {
-            return Err(not_ours(name));
-        }
-        Ok(())
-    }
-}
-
-fn not_ours(name: &OsStr) -> Error {
-    Error::new(format!("something that is not ours stands where `{}` is to stand", name.display()))
-        .help("move it away, or set `onConflict` to `backup` or `replace`")
-}
-
-/// What stands in the place; `None` where it is what is to stand there.
-fn look(
-    dir: &Dir,
-    name: &OsStr,
-    new: &New<'_>,
-    ids: Option<Ids>,
-    conflict: &Conflict<'_>,
-) -> io::Result<Option<Found>> {
-    let Some(stat) = dir.stat_of(name)? else {
-        return Ok(Some(Found { standing: Standing::Nothing, inode: None, is_theirs: false }));
-    };
-    if new.is_right(dir, name, ids)? {
-        return Ok(None);
-    }
-    let standing = Standing::of(&stat);
-    let is_theirs = standing != Standing::Directory && !(conflict.is_ours)(dir, name)?;
-    Ok(Some(Found { standing, inode: Some(stat.st_ino), is_theirs }))
-}
-
-/// Lets what stands under the working name take the place. Gives whether it did; if not, somebody else was faster.
-fn swap_in(
-    dir: &Dir,
-    working: &OsStr,
-    name: &OsStr,
-    found: &Found,
-    conflict: &Conflict<'_>,
-    moved: &mut dyn FnMut(&OsStr),
-) -> io::Result<bool> {
-    match found.standing {
-        Standing::Nothing => match dir.rename_to_free(working, name) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            result => result.map(|()| true),
-        },
-        Standing::Directory => {
-            dir.exchange(working, dir, name)?;
-            clear(dir, working, name, moved).map(|()| true)
-        }
-        Standing::Link | Standing::File => {
-            if found.is_theirs && conflict.on_file == OnConflict::Backup {
-                // A second name first: a run that is cut off leaves nothing of theirs under the working name alone.
-                match with_backup_name(name, |backup| dir.hard_link(name, dir, backup)) {
-                    Ok(backup) => moved(&backup),
-                    Err(error) if is_unsupported(&error) => {
-                        moved(&with_backup_name(name, |backup| dir.rename_to_free(name, backup))?);
-                        return Ok(false);
-                    }
-                    Err(error) => return Err(error),
+    /// Whether what stands in the place may go from there.
+    fn check(&self) -> Result<()> {
+        let failed = |error| self.failed(error);
+        match self.dir.look(self.name).map_err(failed)? {
+            Standing::Nothing => Ok(()),
+            Standing::Directory if self.conflict.moves_directories => Ok(()),
+            Standing::Directory => {
+                Err(Error::new(format!("a directory stands where `{}` is to stand", self.name.display()))
+                    .help("move it away, or choose another path"))
+            }
+            Standing::Link | Standing::File => {
+                let is_ours = (self.conflict.is_ours)(self.dir, self.name).map_err(failed)?;
+                match self.conflict.on_file {
+                    OnConflict::Fail if !is_ours => Err(Error::new(format!(
+                        "something that is not ours stands where `{}` is to stand",
+                        self.name.display()
+                    ))
+                    .help("move it away, or set `onConflict` to `backup` or `replace`")),
+                    _ => Ok(()),
                 }
             }
-            match dir.exchange(working, dir, name) {
-                Err(error) if is_unsupported(&error) => return dir.rename(working, dir, name).map(|()| true),
-                result => result?,
-            }
-            let came_out = dir.stat_of(working)?.map(|stat| stat.st_ino);
-            let was_looked_at = came_out == found.inode;
-            if was_looked_at || conflict.on_file == OnConflict::Replace || (conflict.is_ours)(dir, working)? {
-                return dir.remove_all(working).map(|()| true);
-            }
-            if conflict.on_file == OnConflict::Fail {
-                dir.exchange(working, dir, name)?;
-                return Ok(false);
-            }
-            moved(&with_backup_name(name, |backup| dir.rename_to_free(working, backup))?);
-            Ok(true)
         }
     }
+
+    /// Changes places with what stands there, and decides about what came out.
+    fn exchange(&mut self, swap: &OsStr) -> Result<()> {
+        match self.dir.exchange(swap, self.dir, self.name) {
+            Err(error) if is_unsupported(&error) => {
+                return self.without_exchange(swap).map_err(|error| self.failed(error));
+            }
+            result => result.map_err(|error| self.failed(error))?,
+        }
+        let came_out = self.dir.look(swap).map_err(|error| self.failed(error))?;
+        let is_file = matches!(came_out, Standing::Link | Standing::File);
+        let is_ours = is_file && (self.conflict.is_ours)(self.dir, swap).map_err(|error| self.failed(error))?;
+        let goes = is_ours || is_file && self.conflict.on_file == OnConflict::Replace;
+        let stays = match came_out {
+            Standing::Directory => !self.conflict.moves_directories,
+            _ => !is_ours && self.conflict.on_file == OnConflict::Fail,
+        };
+        if stays {
+            // It was put there in the meantime, and has its place back.
+            self.dir.exchange(swap, self.dir, self.name).map_err(|error| self.failed(error))?;
+            self.check()?;
+            return Err(Error::new(format!("somebody changed `{}`", self.name.display())).help("run it again"));
+        }
+        match (came_out, goes) {
+            (Standing::Nothing, _) => Ok(()),
+            (_, true) => self.dir.remove_file(swap),
+            (_, false) => self.move_aside(swap),
+        }
+        .map_err(|error| self.failed(error))
+    }
+
+    /// The same where a file system cannot let two names change places.
+    fn without_exchange(&mut self, swap: &OsStr) -> io::Result<()> {
+        let standing = self.dir.look(self.name)?;
+        let is_file = matches!(standing, Standing::Link | Standing::File);
+        let goes =
+            is_file && (self.conflict.on_file == OnConflict::Replace || (self.conflict.is_ours)(self.dir, self.name)?);
+        if goes {
+            return self.dir.rename(swap, self.dir, self.name);
+        }
+        // For a moment nothing stands there; nothing is lost.
+        self.move_aside(self.name)?;
+        self.dir.rename_to_free(swap, self.name)
+    }
+
+    /// Gives what stands under `from` a backup name of the place.
+    fn move_aside(&mut self, from: &OsStr) -> io::Result<()> {
+        for number in 1..1000 {
+            let backup = backup_name(self.name, number);
+            match self.dir.rename_to_free(from, &backup) {
+                Ok(()) => {
+                    (self.moved)(&backup);
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::Error::other("there are too many backups of what stood there"))
+    }
+
+    /// Clears what a run left that was cut off.
+    fn clear(&mut self) -> io::Result<()> {
+        let (new, swap) = (new_name(self.name), swap_name(self.name));
+        match self.dir.look(&new)? {
+            Standing::Nothing => {}
+            Standing::Link | Standing::File => self.dir.remove_file(&new)?,
+            // We make none.
+            Standing::Directory => self.move_aside(&new)?,
+        }
+        match self.dir.look(&swap)? {
+            Standing::Nothing => Ok(()),
+            Standing::Link | Standing::File if (self.conflict.is_ours)(self.dir, &swap)? => self.dir.remove_file(&swap),
+            _ => self.move_aside(&swap),
+        }
+    }
+
+    fn failed(&self, error: io::Error) -> Error {
+        Error::new(format!("cannot change `{}`", self.name.display()))
+            .because(error)
+            .help("check who may write there, and that the file system can be written to; then run it again")
+    }
 }
 
-/// Removes what stands at `name`, if it is ours, and what a run left that was cut off. Gives whether nothing stands there
-/// now.
-pub fn remove(
-    dir: &Dir,
-    name: &OsStr,
-    is_ours: &dyn Fn(&Dir, &OsStr) -> io::Result<bool>,
-    moved: &mut dyn FnMut(&OsStr),
-) -> io::Result<bool> {
-    let working = working_name(name);
-    clear(dir, &working, name, moved)?;
-    if dir.look(name)? == Standing::Nothing {
-        return Ok(true);
-    }
-    if !is_ours(dir, name)? {
-        return Ok(false);
-    }
-    // The directory may be a user's, who puts something else there in the meantime: what is removed is what was looked at.
-    dir.rename_to_free(name, &working)?;
-    if !is_ours(dir, &working)? {
-        dir.rename_to_free(&working, name)?;
-        return Ok(false);
-    }
-    dir.remove_file(&working).map(|()| true)
-}
-
-/// Removes what a run left that was cut off while it put something at `name`.
-pub fn clear_up(dir: &Dir, name: &OsStr, moved: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
-    clear(dir, &working_name(name), name, moved)
-}
-
-/// The name under which something is made before it is moved. It has the same length for every name, since a name may be
-/// as long as names can be.
-fn working_name(name: &OsStr) -> OsString {
+/// The name under which something is made. It has the same length for every name, since a name may be as long as names can
+/// be.
+fn new_name(name: &OsStr) -> OsString {
     format!(".sops-install.{}", short_hash(name.as_bytes())).into()
 }
 
-/// Takes away what stands under the working name: a link or a file is one that was never put in place; a directory was
-/// swapped out, is somebody's, and gets a backup name.
-fn clear(dir: &Dir, working: &OsStr, name: &OsStr, moved: &mut dyn FnMut(&OsStr)) -> io::Result<()> {
-    match dir.look(working)? {
-        Standing::Nothing => Ok(()),
-        Standing::Link | Standing::File => dir.remove_file(working),
-        Standing::Directory => with_backup_name(name, |backup| dir.rename_to_free(working, backup)).map(|b| moved(&b)),
+/// The name under which it changes places.
+fn swap_name(name: &OsStr) -> OsString {
+    format!(".sops-install.{}.swap", short_hash(name.as_bytes())).into()
+}
+
+/// A name for what is moved aside; the first is `NAME.backup`. A name that would be too long is shortened.
+fn backup_name(name: &OsStr, number: u32) -> OsString {
+    const LONGEST: usize = 240;
+    let suffix = if number == 1 { ".backup".to_owned() } else { format!(".backup{number}") };
+    match name.as_bytes().get(..LONGEST) {
+        None => OsString::from_iter([name, OsStr::new(&suffix)]),
+        Some(_) => format!(".sops-install.{}{suffix}", short_hash(name.as_bytes())).into(),
     }
 }
 
-/// Whether a file system cannot do what was asked: it has no hard links, or no renaming with flags.
+/// Whether a file system cannot do what was asked: it knows no renaming with flags.
 fn is_unsupported(error: &io::Error) -> bool {
-    let number = Errno::from_raw(error.raw_os_error().unwrap_or(0));
-    [Errno::EPERM, Errno::EOPNOTSUPP, Errno::EINVAL, Errno::ENOSYS].contains(&number)
-}
-
-fn with_backup_name(name: &OsStr, work: impl Fn(&OsStr) -> io::Result<()>) -> io::Result<OsString> {
-    for number in 1..1000 {
-        let suffix = if number == 1 { ".backup".to_owned() } else { format!(".backup{number}") };
-        let backup = OsString::from_iter([name, OsStr::new(&suffix)]);
-        match work(&backup) {
-            Ok(()) => return Ok(backup),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::Error::other("there are too many backups of what stood there"))
+    [Errno::EINVAL, Errno::ENOSYS, Errno::EOPNOTSUPP].contains(&Errno::from_raw(error.raw_os_error().unwrap_or(0)))
 }
