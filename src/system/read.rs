@@ -32,7 +32,8 @@ pub fn read(path: &Path) -> io::Result<SecretBytes> {
 pub(super) fn read_whole(file: File, size: u64) -> io::Result<SecretBytes> {
     let capacity = usize::try_from(size.min(LARGEST)).map_err(io::Error::other)?;
     let mut bytes = SecretBytes::with_capacity(capacity + 1);
-    let mut chunk = zeroize::Zeroizing::new([0u8; 64 * 1024]);
+    // One byte more than is expected, so that the end is found at once. It is wiped, which takes its time.
+    let mut chunk = zeroize::Zeroizing::new(vec![0u8; (capacity + 1).clamp(512, 64 * 1024)]);
     let mut reader = file.take(LARGEST + 1);
     loop {
         match reader.read(chunk.as_mut_slice()) {
