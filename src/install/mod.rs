@@ -198,14 +198,15 @@ fn tell(generation: &Generation, record: Record, ids: Option<plan::Ids>, site: &
 
 /// Lets a generation that stays live say what is true of it now.
 fn refresh(live: &Generation, record: &Record, ids: Option<plan::Ids>) -> Result<()> {
-    if live.record().is_some_and(|old| old == *record) {
-        return Ok(());
-    }
     let describe = |error: io::Error| {
         Error::new(format!("cannot write what the generation {} holds", live.number))
             .because(error)
             .help("run it again")
     };
+    live.dir.remove_all(&generation::new_name(OsStr::new(RECORD))).map_err(describe)?;
+    if live.record().is_some_and(|old| old == *record) {
+        return Ok(());
+    }
     live.dir.replace_file(OsStr::new(RECORD), &text_of(record)?, ids, RECORD_MODE).map_err(describe)
 }
 

@@ -652,3 +652,86 @@ fn a_file_that_the_host_cannot_open_is_found_without_a_key() {
     let errors: Vec<&str> = said.split("sops-install-secrets: error: ").skip(1).take(2).collect();
     insta::assert_snapshot!("host_cannot_open", errors.join("---\n"));
 }
+
+#[test]
+fn two_manifests_at_once_keep_their_own_lists_of_links() {
+    let sandbox = Sandbox::new();
+    let with = |which: &str, copies: usize| {
+        let secrets: String =
+            (0..copies).map(|n| format!("  s{n}: {{key: npmrc, install: copy, path: {which}-home/s{n}}}\n")).collect();
+        let text = format!(
+            "userMode: true\nsecretsMountPoint: run/{which}.d\nsymlinkPath: run/{which}\nage: {{keyFile: {}}}\n\
+             defaultSopsFile: {}\nsecrets:\n  a: {{key: npmrc}}\n{secrets}",
+            fixture("keys/age.txt").display(),
+            encrypted("secrets.yaml").display()
+        );
+        sandbox.write(&format!("{which}.yaml"), text)
+    };
+    let names = ["one", "two"];
+    for copies in [20, 0] {
+        let start = |which: &&str| {
+            let mut command = sandbox.command();
+            command.arg("install").arg(with(which, copies)).stderr(std::process::Stdio::null()).spawn().unwrap()
+        };
+        let mut runs: Vec<_> = names.iter().map(start).collect();
+        assert!(runs.iter_mut().all(|run| run.wait().unwrap().success()));
+        for which in names {
+            assert_eq!(fs::read_dir(sandbox.path(&format!("{which}-home"))).unwrap().count(), copies, "{which}");
+        }
+    }
+}
+
+#[test]
+fn a_dangling_link_comes_not_to_lead_to_another_manifests_secrets() {
+    let sandbox = Sandbox::new();
+    let with = |link: &str, key: &str| {
+        let text = format!(
+            "userMode: true\nsecretsMountPoint: run/store\nsymlinkPath: {link}\nage: {{keyFile: {}}}\n\
+             defaultSopsFile: {}\nsecrets: {{a: {{key: {key}}}, b: {{key: npmrc}}}}",
+            fixture("keys/age.txt").display(),
+            encrypted("secrets.yaml").display()
+        );
+        sandbox.write("manifest.yaml", text)
+    };
+    sandbox.install(&with("disk/secrets", "npmrc"));
+    reboot(&sandbox);
+    // The store is new and knows nothing of that link.
+    sandbox.install(&with("run/secrets", "github/oauth_token"));
+    let said = sandbox.fail(&with("disk/secrets", "gone"), 4);
+    assert!(said.contains("these are absent: secret `a`"), "{said}");
+    assert!(!sandbox.path("disk/secrets/a").exists() && sandbox.path("disk/secrets/b").exists());
+    assert_eq!(sandbox.read("run/secrets/a"), b"gho_Qx7vTHROWAWAY");
+}
+
+/// Runs the program under strace, killed at a call.
+fn killed_at(sandbox: &Sandbox, call: &str, number: usize, manifest: &Path) {
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e"]);
+    strace.arg(format!("inject={call}:signal=KILL:when={number}"));
+    strace.arg(env!("CARGO_BIN_EXE_sops-install")).arg("install").arg(manifest);
+    strace.env("STATE_DIRECTORY", sandbox.path("state")).output().unwrap();
+}
+
+#[test]
+fn an_update_that_is_killed_anywhere_leaves_no_old_copy_and_no_forgotten_link() {
+    if !has("strace") {
+        return skip("activation::an_update_that_is_killed_anywhere", "strace");
+    }
+    for (call, times) in [("renameat", 5), ("renameat2", 6), ("fsync", 8), ("symlinkat", 2)] {
+        for number in 1..=times {
+            let sandbox = Sandbox::new();
+            let with = |key: &str, link: &str| {
+                let secrets =
+                    format!("{{a: {{key: {key}, path: home/a, install: copy}}, b: {{key: {key}, path: home/{link}}}}}");
+                manifest(&sandbox, &secrets, "")
+            };
+            sandbox.install(&with("github/oauth_token", "old"));
+            sandbox.write("home/mine", "mine");
+            killed_at(&sandbox, call, number, &with("npmrc", "new"));
+            sandbox.install(&with("npmrc", "new"));
+            sandbox.install(&manifest(&sandbox, "{c: {key: npmrc}}", ""));
+            let names: Vec<_> = fs::read_dir(sandbox.path("home")).unwrap().map(|e| e.unwrap().file_name()).collect();
+            assert_eq!(names, ["mine"], "killed at {call} {number}");
+        }
+    }
+}
