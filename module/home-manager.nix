@@ -31,7 +31,7 @@ let
 
   systemctl = config.systemd.user.systemctlPath;
 
-  failed = ''echo "sops: secrets are missing or old;" '';
+  failed = where: ''echo "sops: secrets are missing or old; ${where}" >&2'';
 
   restart =
     if isLinux then
@@ -40,7 +40,7 @@ let
         case $systemdStatus in
           running | degraded)
             run ${systemctl} --user restart sops-nix.service ||
-              ${failed} "see journalctl --user -u sops-nix.service" >&2
+              ${failed "see journalctl --user -u sops-nix.service"}
             ;;
           *)
             echo "sops: no user manager runs now; secrets are installed when it starts"
@@ -52,13 +52,13 @@ let
       # It is loaded already, with its new settings. A session without a desktop has no such agent.
       ''
         run /bin/launchctl kickstart -k "gui/$(/usr/bin/id -u)/${config.launchd.agents.sops-nix.config.Label}" ||
-          ${failed} "see ${logs}/stderr" >&2
+          ${failed "see ${logs}/stderr"}
       '';
 
   # Removes what an earlier configuration installed.
   cleanUp = ''
     if [ -e "''${XDG_STATE_HOME:-$HOME/.local/state}/sops-install" ] && [ -n "''${XDG_RUNTIME_DIR:-}" ]; then
-      run ${install} || ${failed} "the lines above say why" >&2
+      run ${install} || ${failed "the lines above say why"}
     fi
   '';
 

@@ -97,7 +97,7 @@ in
         writeTextFile =
           { name, text, ... }@file: derivation name // file // { outPath = "<<<${text}>>>"; };
         writeText = name: _: "/@store@/${name}";
-        writeShellScript = name: text: "[${name}: ${text}]";
+        writeShellScript = name: text: "/@store@/${name}[${text}]";
       }
       // lib.genAttrs [ "age" "age-plugin-yubikey" "coreutils" "gnupg" ] derivation;
     in
