@@ -31,7 +31,13 @@ let
         group = lib.mkOptionDefault (groupOf config.owner);
       };
     };
-  groupOf = owner: if owner == null then null else config.users.users.${owner}.group;
+  groupOf =
+    owner:
+    if owner == null then
+      null
+    else
+      config.users.users.${owner}.group
+        or (throw "sops: users.users has no ${owner}, who is to own a secret. Set `group` too if the user comes from elsewhere.");
 in
 {
   imports = [
@@ -108,7 +114,7 @@ in
             message = "sops: there is no file ${toString secret.sopsFile}, which sops.secrets.\"${name}\" is to come from.";
           }
           {
-            assertion = lib.isPath secret.sopsFile || lib.hasPrefix builtins.storeDir secret.sopsFile;
+            assertion = lib.isPath secret.sopsFile || lib.hasPrefix builtins.storeDir "${secret.sopsFile}";
             message = ''
               sops: ${secret.sopsFile}, which sops.secrets."${name}" is to come from, is not in the Nix store, so the build
               cannot check it. Name it as a path, without quotes, or set sops.validateSopsFiles = false.

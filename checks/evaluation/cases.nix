@@ -114,10 +114,22 @@ in
         };
       };
 
-    large.sops.secrets = lib.genAttrs (map (number: "secret-${toString number}") (lib.range 1 40)) (_: {
-      key = "npmrc";
-      restartUnits = [ "nginx.service" ];
-    });
+    large.sops.secrets = lib.listToAttrs (
+      map (
+        number:
+        lib.nameValuePair "secret-${toString number}" {
+          key = "npmrc";
+          restartUnits = [ "nginx.service" ];
+        }
+      ) (lib.range 1 40)
+    );
+
+    renamed.sops = {
+      gnupgHome = "/root/.gnupg";
+      sshKeyPaths = [ ];
+      age.keyFile = null;
+      secrets.npmrc = { };
+    };
 
     systemd = {
       services.userborn.enable = true;

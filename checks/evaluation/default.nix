@@ -28,8 +28,11 @@ let
       stub = stubs.homeManager;
       manifests =
         config:
+        let
+          service = config.systemd.user.services.sops-nix or null;
+        in
         userManifest (
-          config.systemd.user.services.sops-nix.Service.ExecStart or config.home.activation.sops-nix.data
+          if service != null then service.Service.ExecStart else config.home.activation.sops-nix.data
         );
       machine = config: {
         inherit (config.home) activation sessionVariables;
@@ -97,7 +100,9 @@ let
     value:
     if lib.isString value then
       lib.concatStrings (
-        lib.imap0 (index: part: if lib.mod index 2 == 0 then part else "MANIFEST") (splitAtManifests value)
+        lib.imap0 (index: part: if lib.mod index 2 == 0 then part else "MANIFEST") (
+          splitAtManifests value
+        )
       )
     else if lib.isList value then
       map withoutManifests value
@@ -108,7 +113,9 @@ let
 
   failed =
     config:
-    map (assertion: assertion.message) (lib.filter (assertion: !assertion.assertion) config.assertions);
+    map (assertion: assertion.message) (
+      lib.filter (assertion: !assertion.assertion) config.assertions
+    );
 
   result =
     platform: case:
@@ -134,7 +141,9 @@ in
 {
   cases = lib.mapAttrs (name: lib.mapAttrs (_: result platforms.${name})) casesOf;
 
-  mistakes = lib.mapAttrs (_: case: failed (evaluate platforms.nixos case).config) cases.nixosMistakes;
+  mistakes = lib.mapAttrs (
+    _: case: failed (evaluate platforms.nixos case).config
+  ) cases.nixosMistakes;
 
   options = lib.mapAttrs (
     _: platform:

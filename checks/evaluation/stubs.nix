@@ -165,7 +165,9 @@ in
       homeDirectory = text // { default = "/@here@/home"; };
       sessionVariables = strings;
       activation = mkOption {
-        type = types.attrsOf (types.coercedTo types.str (data: { inherit data; }) (types.attrsOf types.anything));
+        type = types.attrsOf (
+          types.coercedTo types.str (data: { inherit data; }) (types.attrsOf types.anything)
+        );
         default = { };
       };
     };

@@ -234,9 +234,9 @@ in
       lib.mapAttrs (name: _: lib.mkDefault (placeholder.plain name)) cfg.secrets
     );
 
-    sops.environment.SOPS_GPG_EXEC = lib.mkIf (cfg.secrets != { } && (keys.gnupgHome || keys.gnupgSsh)) (
-      lib.mkDefault "${cfg.gnupg.package}/bin/gpg"
-    );
+    sops.environment = lib.mkIf (cfg.secrets != { } && (keys.gnupgHome || keys.gnupgSsh)) {
+      SOPS_GPG_EXEC = lib.mkDefault "${cfg.gnupg.package}/bin/gpg";
+    };
 
     assertions = lib.mkIf (cfg.secrets != { }) [
       {

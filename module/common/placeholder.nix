@@ -1,5 +1,8 @@
 # The text that stands for a secret in a template. The hash keeps one name's text from being part of another's.
-rec {
+let
+  marked = mark: name: "<SOPS:${builtins.hashString "sha256" name}:${mark}>";
+in
+{
   # What src/escape.rs can write.
   escapes = [
     "json"
@@ -11,6 +14,4 @@ rec {
 
   plain = marked "PLACEHOLDER";
   escaped = marked;
-
-  marked = mark: name: "<SOPS:${builtins.hashString "sha256" name}:${mark}>";
 }

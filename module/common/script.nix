@@ -25,11 +25,10 @@ rec {
   # The quotes are closed by a quote in a value, as in sops-nix: a value may hold `'"$(command)"'`.
   withEnvironment = environment: command: ''
     (
-    ${lib.concatStrings (
-      lib.optional (cfg.age.plugins != [ ]) "  export PATH=\"${lib.makeBinPath cfg.age.plugins}:$PATH\"\n"
-      ++ lib.mapAttrsToList (name: value: "  export ${name}='${value}'\n") environment
-    )}
-      ${command}
+    ${lib.concatLines (
+      lib.optional (cfg.age.plugins != [ ]) ''  export PATH="${lib.makeBinPath cfg.age.plugins}:$PATH"''
+      ++ lib.mapAttrsToList (name: value: "  export ${name}='${value}'") environment
+    )}  ${command}
     )
   '';
 }

@@ -9,7 +9,6 @@ let
   inherit (lib) mkOption types;
 
   cfg = config.sops;
-  placeholder = import ./placeholder.nix;
   writeManifest = import ./manifest.nix { inherit cfg lib pkgs; };
 
   # Where each platform puts its defaults of `owner` and `group`.
@@ -53,13 +52,15 @@ let
         sopsFileHash = mkOption {
           type = types.str;
           readOnly = true;
-          default = lib.optionalString cfg.validateSopsFiles (builtins.hashFile "sha256" config.sopsFile);
+          default = lib.optionalString cfg.validateSopsFiles (
+            builtins.hashFile "sha256" config.sopsFile
+          );
           defaultText = lib.literalMD "the SHA-256 hash of `sopsFile`, or nothing without `validateSopsFiles`";
           description = "The hash of the encrypted file, for triggers that restart a unit when the file changes.";
         };
       };
       config.path = lib.mkOptionDefault (
-        if config.neededForUsers then "/run/secrets-for-users/${config.name}" else "/run/secrets/${config.name}"
+        "/run/secrets${lib.optionalString config.neededForUsers "-for-users"}/${config.name}"
       );
     };
 
@@ -73,28 +74,31 @@ let
 
   # A template can only name secrets of its own manifest.
   alsoInTemplates = lib.mapAttrs (_: secret: secret // { path = "/run/secrets/${secret.name}"; }) (
-    lib.filterAttrs (name: _: lib.any (usesSecret name) (lib.attrValues cfg.templates)) secretsForUsers
+    lib.filterAttrs (name: _: isInTemplate name) secretsForUsers
   );
 
-  usesSecret =
-    name: template:
+  isInTemplate =
+    name:
     let
-      texts = [ (toString cfg.placeholder.${name}) ] ++ map (as: as.${name}) (lib.attrValues cfg.placeholderAs);
+      inherit (cfg) placeholder placeholderAs;
+      texts = map (texts: toString texts.${name}) ([ placeholder ] ++ lib.attrValues placeholderAs);
+      without = lib.replaceStrings texts (map (_: "") texts);
     in
-    lib.replaceStrings texts (map (_: "") texts) template.content != template.content;
+    lib.any (template: without template.content != template.content) (lib.attrValues cfg.templates);
 
-  regularSecrets = lib.filterAttrs (_: secret: !secret.neededForUsers) cfg.secrets // alsoInTemplates;
+  regularSecrets =
+    lib.filterAttrs (_: secret: !secret.neededForUsers) cfg.secrets // alsoInTemplates;
 
   contradictions =
     kind:
     lib.concatMap (file: [
       {
         assertion = !(file.owner != null && file.uid != null && file.uid != 0);
-        message = "sops: the ${kind} ${file.name} has both `owner` and `uid`. Keep one; without an owner, set `owner = null`.";
+        message = "sops: the ${kind} ${file.name} has both `owner` and `uid`. Keep one, or set `owner = null`.";
       }
       {
         assertion = !(file.group != null && file.gid != null && file.gid != 0);
-        message = "sops: the ${kind} ${file.name} has both `group` and `gid`. Keep one; without a group, set `group = null`.";
+        message = "sops: the ${kind} ${file.name} has both `group` and `gid`. Keep one, or set `group = null`.";
       }
     ]);
 
@@ -169,7 +173,8 @@ in
       ++ [
         {
           assertion = lib.all (
-            secret: (secret.uid == 0 || secret.owner == "root") && (secret.gid == 0 || secret.group == "root")
+            secret:
+            (secret.uid == 0 || secret.owner == "root") && (secret.gid == 0 || secret.group == "root")
           ) (lib.attrValues secretsForUsers);
           message = "sops: secrets with `neededForUsers` are root's; no account is there yet. Leave out `uid` and `gid`.";
         }

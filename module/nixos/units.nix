@@ -27,6 +27,7 @@ let
     NoNewPrivileges = true;
     RestrictNamespaces = true;
     RestrictRealtime = true;
+    RestrictSUIDSGID = true;
     SystemCallArchitectures = "native";
     SystemCallFilter = [
       "@system-service"
@@ -34,8 +35,9 @@ let
     ];
     UMask = "0077";
   }
-  # A plugin may ask a server or have code made as it runs, gpg and its agent may too.
+  # A plugin, or gpg's agent, may use a device, ask a server, or make code as it runs.
   // lib.optionalAttrs (cfg.age.plugins == [ ] && cfg.gnupg.home == null) {
+    DevicePolicy = "closed";
     IPAddressDeny = "any";
     MemoryDenyWriteExecute = true;
     RestrictAddressFamilies = [ "AF_UNIX" ];
