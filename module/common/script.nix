@@ -23,12 +23,16 @@ rec {
   program = "${cfg.package}/bin/sops-install-secrets";
 
   # The quotes are closed by a quote in a value, as in sops-nix: a value may hold `'"$(command)"'`.
-  withEnvironment = environment: command: ''
-    (
-    ${lib.concatLines (
-      lib.optional (cfg.age.plugins != [ ]) ''  export PATH="${lib.makeBinPath cfg.age.plugins}:$PATH"''
-      ++ lib.mapAttrsToList (name: value: "  export ${name}='${value}'") environment
-    )}  ${command}
-    )
-  '';
+  withEnvironment =
+    environment: command:
+    let
+      exports =
+        lib.optional (cfg.age.plugins != [ ]) "PATH=\"${lib.makeBinPath cfg.age.plugins}:$PATH\""
+        ++ lib.mapAttrsToList (name: value: "${name}='${value}'") environment;
+    in
+    ''
+      (
+      ${lib.concatMapStrings (export: "  export ${export}\n") exports}  ${command}
+      )
+    '';
 }

@@ -10,6 +10,12 @@ let
   cfg = config.sops;
   script = import ../common/script.nix { inherit cfg lib pkgs; };
 
+  # Plugins, gpg and its agent, commands that print keys.
+  runsNothingElse =
+    cfg.age.plugins == [ ]
+    && cfg.gnupg.home == null
+    && removeAttrs cfg.environment [ "SOPS_GPG_EXEC" ] == { };
+
   # Nothing here may need a mount namespace: what the installer mounts would stay inside.
   hardening = {
     CapabilityBoundingSet = [
@@ -35,8 +41,8 @@ let
     ];
     UMask = "0077";
   }
-  # A plugin, or gpg's agent, may use a device, ask a server, or make code as it runs.
-  // lib.optionalAttrs (cfg.age.plugins == [ ] && cfg.gnupg.home == null) {
+  # What else is run may use a device, ask a server, or make code as it runs.
+  // lib.optionalAttrs runsNothingElse {
     DevicePolicy = "closed";
     IPAddressDeny = "any";
     MemoryDenyWriteExecute = true;
