@@ -1,86 +1,68 @@
-# Writes a manifest in the form that sops-nix's modules use. It needs nothing but Nix itself, so it can be evaluated
-# wherever Nix is; the result is an attribute set for `builtins.toJSON`.
+# Writes a manifest in the form that sops-nix's modules use, so that either project's program takes it.
 {
-  # By name: { key, path, format, mode, owner, uid, group, gid, sopsFile, restartUnits, reloadUnits }.
-  # What is left out has the default of sops-nix.
-  secrets,
-  # By name: { content, file, path, mode, owner, uid, group, gid, restartUnits, reloadUnits }.
-  templates ? { },
-  defaultSopsFile ? null,
-  defaultSopsFormat ? "yaml",
-  defaultSopsKey ? null,
-  secretsMountPoint ? "/run/secrets.d",
-  symlinkPath ? "/run/secrets",
-  keepGenerations ? 1,
-  useTmpfs ? false,
-  userMode ? false,
-  ageKeyFile ? null,
-  ageSshKeyPaths ? [ ],
-  gnupgHome ? null,
-  sshKeyPaths ? [ ],
-  log ? [
-    "keyImport"
-    "secretChanges"
-  ],
+  cfg,
+  lib,
+  pkgs,
 }:
-
-let
-  # What secrets and templates share.
-  file = {
-    mode = "0400";
-    owner = null;
-    uid = 0;
-    group = null;
-    gid = 0;
-    restartUnits = [ ];
-    reloadUnits = [ ];
-  };
-
-  named = make: builtins.mapAttrs (name: options: make name // { inherit name; } // options);
-
-  secret =
-    name:
-    file
-    // {
-      key = if defaultSopsKey != null then defaultSopsKey else name;
-      path = "${symlinkPath}/${name}";
-      format = defaultSopsFormat;
-      sopsFile = defaultSopsFile;
-    };
-
-  template =
-    name:
-    file
-    // {
-      content = "";
-      file = "";
-      path = "${symlinkPath}/rendered/${name}";
-    };
-
-  # The text that stands for a secret in a template. The hash keeps one name's text from being part of another's.
-  placeholder = name: "<SOPS:${builtins.hashString "sha256" name}:PLACEHOLDER>";
-in
 {
-  inherit placeholder;
+  suffix ? "",
+  secrets,
+  templates ? { },
+  secretsMountPoint,
+  symlinkPath,
+  userMode ? false,
+}:
+let
+  placeholder = import ./placeholder.nix;
 
-  manifest = {
-    secrets = builtins.attrValues (named secret secrets);
-    templates = builtins.attrValues (named template templates);
-    placeholderBySecretName = builtins.mapAttrs (name: _: placeholder name) secrets;
-    inherit
-      secretsMountPoint
-      symlinkPath
-      keepGenerations
-      useTmpfs
-      userMode
-      ageKeyFile
-      ageSshKeyPaths
-      gnupgHome
-      sshKeyPaths
-      ;
-    logging = {
-      keyImport = builtins.elem "keyImport" log;
-      secretChanges = builtins.elem "secretChanges" log;
-    };
+  nameOf = attribute: cfg.secrets.${attribute}.name or attribute;
+
+  # These concern the machine's other units, not the installer.
+  files = lib.mapAttrsToList (
+    _: file:
+    removeAttrs file [
+      "services"
+      "credential"
+    ]
+  );
+
+  # A path literal would be copied to the store, which everybody reads. These are private keys.
+  outsideStore = map toString;
+in
+pkgs.writeTextFile {
+  name = "manifest${suffix}.json";
+  text = builtins.toJSON {
+    secrets = files secrets;
+    templates = files templates;
+    placeholderBySecretName = lib.mapAttrs' (
+      attribute: lib.nameValuePair (nameOf attribute)
+    ) cfg.placeholder;
+    escapedPlaceholders = lib.optionalAttrs (templates != { }) (
+      lib.listToAttrs (
+        lib.concatMap (
+          escape:
+          map (
+            attribute:
+            lib.nameValuePair (placeholder.escaped escape attribute) {
+              secret = nameOf attribute;
+              inherit escape;
+            }
+          ) (lib.attrNames cfg.secrets)
+        ) placeholder.escapes
+      )
+    );
+    inherit secretsMountPoint symlinkPath userMode;
+    inherit (cfg) keepGenerations onError hostRecipients;
+    useTmpfs = cfg.useTmpfs or false;
+    ageKeyFile = lib.mapNullable toString cfg.age.keyFile;
+    ageSshKeyPaths = outsideStore cfg.age.sshKeyPaths;
+    ageKeyCredential = cfg.age.keyCredential or null;
+    gnupgHome = cfg.gnupg.home;
+    sshKeyPaths = outsideStore cfg.gnupg.sshKeyPaths;
+    logging = lib.genAttrs [ "keyImport" "secretChanges" ] (what: lib.elem what cfg.log);
   };
+  checkPhase = ''
+    ${cfg.validationPackage}/bin/sops-install-secrets \
+      -check-mode=${if cfg.validateSopsFiles then "sopsfile" else "manifest"} "$out"
+  '';
 }

@@ -1,0 +1,158 @@
+# Evaluates the modules on the cases, with the real lib of nixpkgs. `checks/evaluate` compares the result with what is kept.
+{
+  libPath,
+  # Other modules can be evaluated on the same cases, to compare with.
+  nixos ? ../../module/nixos.nix,
+  homeManager ? ../../module/home-manager.nix,
+  darwin ? ../../module/darwin.nix,
+  # Cases that only our modules know.
+  ours ? true,
+}:
+let
+  lib = import libPath;
+  stubs = import ./stubs.nix { inherit lib; };
+  cases = import ./cases.nix { inherit lib; };
+
+  platforms = {
+    nixos = {
+      module = nixos;
+      stub = stubs.nixos;
+      manifests = systemManifests;
+      machine = config: {
+        inherit (config.system) activationScripts;
+        inherit (config.systemd) services;
+      };
+    };
+    home-manager = {
+      module = homeManager;
+      stub = stubs.homeManager;
+      manifests =
+        config:
+        let
+          service = config.systemd.user.services.sops-nix or null;
+        in
+        userManifest (
+          if service != null then service.Service.ExecStart else config.home.activation.sops-nix.data
+        );
+      machine = config: {
+        inherit (config.home) activation sessionVariables;
+        inherit (config.systemd.user) services;
+      };
+    };
+    home-manager-darwin = platforms.home-manager // {
+      system = "aarch64-darwin";
+      manifests = config: userManifest config.launchd.agents.sops-nix.config.Program;
+      machine = config: {
+        inherit (config.home) activation;
+        inherit (config.launchd) agents;
+      };
+    };
+    darwin = {
+      system = "aarch64-darwin";
+      module = darwin;
+      stub = stubs.darwin;
+      manifests = systemManifests;
+      machine = config: {
+        inherit (config.system) activationScripts;
+        inherit (config.launchd) daemons;
+      };
+    };
+  };
+
+  casesOf = {
+    nixos = cases.nixos // lib.optionalAttrs ours cases.nixosOnlyOurs;
+    home-manager = cases.homeManager // lib.optionalAttrs ours cases.homeManagerOnlyOurs;
+    home-manager-darwin = { inherit (cases.homeManager) smallest; };
+    inherit (cases) darwin;
+  };
+
+  evaluate =
+    platform: case:
+    lib.evalModules {
+      # Of home-manager's lib, the order of activation is all that is needed.
+      specialArgs.lib = lib.extend (
+        _: _: { hm.dag.entryAfter = after: data: { inherit after data; }; }
+      );
+      modules = [
+        (
+          { pkgs, ... }:
+          {
+            _module.args.pkgs = stubs.pkgs (platform.system or "x86_64-linux");
+            sops.package = pkgs.callPackage ../../package.nix { };
+          }
+        )
+        platform.stub
+        platform.module
+      ]
+      ++ case;
+    };
+
+  systemManifests = config: {
+    regular = builtins.fromJSON config.system.build.sops-nix-manifest.text;
+    for-users = builtins.fromJSON config.system.build.sops-nix-users-manifest.text;
+  };
+  userManifest = text: { regular = builtins.fromJSON (lib.elemAt (splitAtManifests text) 1); };
+
+  # Every second part is a manifest.
+  splitAtManifests = text: lib.concatMap (lib.splitString ">>>") (lib.splitString "<<<" text);
+
+  withoutManifests =
+    value:
+    if lib.isString value then
+      lib.concatStrings (
+        lib.imap0 (index: part: if lib.mod index 2 == 0 then part else "MANIFEST") (
+          splitAtManifests value
+        )
+      )
+    else if lib.isList value then
+      map withoutManifests value
+    else if lib.isAttrs value then
+      lib.mapAttrs (_: withoutManifests) value
+    else
+      value;
+
+  failed =
+    config:
+    map (assertion: assertion.message) (
+      lib.filter (assertion: !assertion.assertion) config.assertions
+    );
+
+  result =
+    platform: case:
+    let
+      inherit (evaluate platform case) config;
+    in
+    {
+      manifests = platform.manifests config;
+      machine = withoutManifests (platform.machine config) // {
+        failed = failed config;
+        inherit (config) warnings;
+      };
+    };
+
+  described =
+    option:
+    lib.nameValuePair option.name {
+      inherit (option) type;
+      default = option.default.text or null;
+      hasDescription = option.description or null != null;
+    };
+in
+{
+  cases = lib.mapAttrs (name: lib.mapAttrs (_: result platforms.${name})) casesOf;
+
+  mistakes = lib.mapAttrs (
+    _: case: failed (evaluate platforms.nixos case).config
+  ) cases.nixosMistakes;
+
+  options = lib.mapAttrs (
+    _: platform:
+    lib.listToAttrs (
+      map described (
+        lib.filter (option: lib.hasPrefix "sops" option.name) (
+          lib.optionAttrSetToDocList (evaluate platform [ ]).options
+        )
+      )
+    )
+  ) platforms;
+}

@@ -1,0 +1,38 @@
+# The shell code of activation scripts, launchd jobs and user services.
+{
+  cfg,
+  lib,
+  pkgs,
+}:
+let
+  keyFile = lib.escapeShellArg cfg.age.keyFile;
+  keyDirectory = lib.escapeShellArg (dirOf cfg.age.keyFile);
+in
+rec {
+  # `keygen` overwrites nothing. It is not called where there is a key, because that would be its error.
+  generateKey = ''
+    if [ ! -e ${keyFile} ]; then
+      echo "making an age key at" ${keyFile}
+      ${pkgs.coreutils}/bin/mkdir -p -m 0700 ${keyDirectory}
+      ${cfg.package}/bin/sops-install keygen -o ${keyFile}
+    fi
+  '';
+
+  generateKeyIfWanted = lib.optionalString cfg.age.generateKey generateKey;
+
+  program = "${cfg.package}/bin/sops-install-secrets";
+
+  # The quotes are closed by a quote in a value, as in sops-nix: a value may hold `'"$(command)"'`.
+  withEnvironment =
+    environment: command:
+    let
+      exports =
+        lib.optional (cfg.age.plugins != [ ]) "PATH=\"${lib.makeBinPath cfg.age.plugins}:$PATH\""
+        ++ lib.mapAttrsToList (name: value: "${name}='${value}'") environment;
+    in
+    ''
+      (
+      ${lib.concatMapStrings (export: "  export ${export}\n") exports}  ${command}
+      )
+    '';
+}

@@ -1,0 +1,95 @@
+# `sops` on nix-darwin.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+
+  cfg = config.sops;
+  script = import ./common/script.nix { inherit cfg lib pkgs; };
+
+  # /run is empty after a boot, and an activation comes only with a switch. So both install.
+  installer =
+    {
+      arguments,
+      isEmpty,
+      mark,
+    }:
+    let
+      command = script.withEnvironment cfg.environment "${script.program} ${arguments}";
+    in
+    pkgs.writeShellScript "sops-install" (
+      if isEmpty then
+        # Removes what an earlier configuration installed.
+        ''
+          [ ! -e ${mark} ] || ${command}
+        ''
+      else
+        "set -e\n" + script.generateKeyIfWanted + command
+    );
+
+  # A failure is told, and does not keep the rest of the activation from being done.
+  activate = installation: ''
+    ${installer installation} || echo "sops: secrets are missing or old; the lines above say why" >&2
+  '';
+
+  daemon = installation: {
+    command = "${installer installation}";
+    serviceConfig = {
+      RunAtLoad = true;
+      KeepAlive = false;
+    };
+  };
+in
+{
+  imports = [
+    ./common/options.nix
+    ./common/system.nix
+  ];
+
+  options.sops = {
+    secrets = mkOption {
+      type = types.attrsOf (
+        types.submodule {
+          config = {
+            owner = lib.mkOptionDefault "root";
+            group = lib.mkOptionDefault "staff";
+          };
+        }
+      );
+    };
+
+    templates = mkOption {
+      type = types.attrsOf (
+        types.submodule (
+          { config, ... }:
+          {
+            config = {
+              owner = lib.mkOptionDefault null;
+              group = lib.mkOptionDefault (if config.owner == null then null else "staff");
+            };
+          }
+        )
+      );
+    };
+  };
+
+  config = {
+    sops.age.sshKeyPaths = lib.mkOptionDefault [ "/etc/ssh/ssh_host_ed25519_key" ];
+    sops.gnupg.sshKeyPaths = lib.mkOptionDefault [ "/etc/ssh/ssh_host_rsa_key" ];
+
+    system.activationScripts.postActivation.text = lib.mkAfter (
+      activate cfg.installation.forUsers + activate cfg.installation.regular
+    );
+
+    launchd.daemons = {
+      sops-install-secrets = lib.mkIf (!cfg.installation.regular.isEmpty) (daemon cfg.installation.regular);
+      sops-install-secrets-for-users = lib.mkIf (!cfg.installation.forUsers.isEmpty) (
+        daemon cfg.installation.forUsers
+      );
+    };
+  };
+}
