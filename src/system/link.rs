@@ -57,9 +57,10 @@ pub struct Conflict<'a> {
 /// One place: a name in a directory, which may be a user's. Whoever else writes there may be faster at any moment, so what
 /// came out of the place is looked at again before it goes, and nothing is removed there but single links and files.
 ///
-/// Something new is made under the name [`new_name`]. It goes to [`swap_name`], changes places with what stands there, and
-/// what came out then stands under that name. Both names are the same in every run: what a run leaves behind that was cut
-/// off, the next one clears. Under the first name stands only what was never in place; under the second may stand somebody's.
+/// Something new is made under the name `.sops-install.HASH`. It goes to `.sops-install.HASH.swap`, changes places with what
+/// stands there, and what came out then stands under that name. Both names are the same in every run: what a run leaves
+/// behind that was cut off, the next one clears. Under the first stands only what was never in place, under the second may
+/// stand somebody's.
 pub struct Spot<'a> {
     /// The directory.
     pub dir: &'a Dir,
