@@ -6,6 +6,7 @@ use super::host::Host;
 use super::{Identities, Variables, age, ssh};
 use crate::manifest::KeySources;
 use crate::secret::SecretBytes;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,7 +27,9 @@ impl Identities {
         }
         let named = [path("SOPS_AGE_KEY_FILE"), path("SOPS_AGE_SSH_PRIVATE_KEY_FILE")];
         let files = sources.age_key_files.iter().chain(&sources.ssh_key_files).chain(named.iter().flatten());
-        for file in files {
+        // What is named twice is read and asked once.
+        let mut seen = BTreeSet::new();
+        for file in files.filter(|file| seen.insert(*file)) {
             identities.file(file, host.read(file), host);
         }
         if let Some(name) = &sources.age_key_credential {
@@ -42,7 +45,8 @@ impl Identities {
             }
         }
         let places = &sources.usual_places;
-        for file in places.age_key_files.iter().chain(&places.ssh_key_files) {
+        let usual = places.age_key_files.iter().chain(&places.ssh_key_files);
+        for file in usual.filter(|file| !seen.contains(file)) {
             match host.read(file) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 result => identities.file(file, result, host),
@@ -225,10 +229,12 @@ pub(super) mod tests {
     fn every_source_of_sops_is_looked_at() {
         let files = ["/key", "/credentials/host-key", "/usual"].map(|path| (PathBuf::from(path), KEY));
         let machine = Machine { files: BTreeMap::from(files), ..Machine::default() };
+        // One file is named three times.
         let sources = KeySources {
+            age_key_files: vec!["/key".into()],
             age_key_credential: Some("host-key".into()),
             usual_places: crate::manifest::UsualPlaces {
-                age_key_files: vec!["/usual".into(), "/not-there".into()],
+                age_key_files: vec!["/usual".into(), "/key".into(), "/not-there".into()],
                 ..Default::default()
             },
             ..KeySources::default()
