@@ -162,7 +162,7 @@ in
         sops = {
           useSystemdActivation = true;
           onError = "abort";
-          hostRecipients = [ "age1example" ];
+          hostRecipients = [ "age1xpkmwhazfgf9s7u68pv6hqa3fs0kf4a6g8ugqqmxypf04ccvyftsrdx7cy" ];
           age.keyFile = "/@fixtures@/keys/age.txt";
           age.keyCredential = "host-key";
           secrets = {
