@@ -137,6 +137,17 @@ let
       default = option.default.text or null;
       hasDescription = option.description or null != null;
     };
+
+  inReference =
+    option: lib.hasPrefix "sops" option.name && !option.internal && option.description or null != null;
+
+  documented = platform: option: {
+    inherit platform;
+    inherit (option) name type description;
+    default = option.default or null;
+    example = option.example or null;
+    readOnly = option.readOnly or false;
+  };
 in
 {
   cases = lib.mapAttrs (name: lib.mapAttrs (_: result platforms.${name})) casesOf;
@@ -155,4 +166,14 @@ in
       )
     )
   ) platforms;
+
+  # For `checks/options`.
+  reference = lib.concatLists (
+    lib.mapAttrsToList (
+      name: platform:
+      map (documented name) (
+        lib.filter inReference (lib.optionAttrSetToDocList (evaluate platform [ ]).options)
+      )
+    ) (removeAttrs platforms [ "home-manager-darwin" ])
+  );
 }
