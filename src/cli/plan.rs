@@ -104,7 +104,7 @@ fn as_table(shown: &Preview) -> String {
         rows.push(vec![word.to_owned(), kind.to_owned(), name.to_owned(), details.join(", ")]);
     }
     if !shown.is_same && shown.changes.is_empty() && !shown.is_first {
-        rows.push(["change", "links", "in the generation"].map(str::to_owned).to_vec());
+        rows.push(["change", "generation", "its links or its directories"].map(str::to_owned).to_vec());
     }
     for (path, step) in shown.places.iter().filter(|(_, step)| **step != Step::Same) {
         rows.push(vec![step_word(*step).to_owned(), "path".to_owned(), path.to_string()]);

@@ -1,19 +1,20 @@
 //! The plan: a manifest as this host will carry it out. Pure: accounts are asked through a trait.
 
+mod owners;
 mod places;
 
-use crate::error::{Error, Result, nearest};
+pub use owners::{Accounts, Owners};
+
+use crate::error::Error;
 use crate::manifest::name::RENDERED;
 use crate::manifest::path::AbsolutePath;
-use crate::manifest::{
-    Access, Group, Installation, Manifest, Mode, OnConflict, Owner, Secret, Storage, Template, Units,
-};
+use crate::manifest::{Installation, Manifest, Mode, OnConflict, Secret, Template, Units};
 use crate::sops::format::Format;
+use owners::{access, directories};
 use places::Places;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// What is to be done. What can still fail is the host, the sops files, and the targets that failed already.
@@ -148,26 +149,6 @@ pub struct InnerLink {
     pub of: usize,
 }
 
-/// The accounts of a host. An error is one of the look-up itself; an account that does not exist is `None`.
-pub trait Accounts {
-    /// The user called `name`, with the user's own group.
-    fn user(&self, name: &str) -> io::Result<Option<Ids>>;
-    /// The group called `name`.
-    fn group(&self, name: &str) -> io::Result<Option<u32>>;
-    /// Names of users or groups that exist, for suggestions.
-    fn known(&self) -> Vec<String>;
-}
-
-/// How owners are found.
-pub enum Owners<'a> {
-    /// By asking the host.
-    Accounts(&'a dyn Accounts),
-    /// Not at all: everything is root's.
-    AllRoot,
-    /// Not at all: everything is left to the user who runs the program.
-    Caller,
-}
-
 /// Makes the plan.
 ///
 /// # Errors
@@ -238,72 +219,18 @@ fn mixed_formats(file: &SopsFile<'_>, format: Format, targets: &[Target<'_>]) ->
     .help("give both the file's true `format`")
 }
 
-fn access(access: &Access, owners: &Owners<'_>) -> Result<FileAccess> {
-    let ids = match owners {
-        Owners::Accounts(accounts) => Some(ids(access, *accounts)?),
-        Owners::AllRoot => Some(Ids { uid: 0, gid: 0 }),
-        Owners::Caller => None,
-    };
-    Ok(FileAccess { ids, mode: access.mode })
-}
-
-fn ids(access: &Access, accounts: &dyn Accounts) -> Result<Ids> {
-    let (uid, own_group) = match &access.owner {
-        Owner::Id(uid) => (*uid, None),
-        Owner::Name(name) => {
-            let user = accounts.user(name).map_err(|why| lookup_failed("user", name, why))?;
-            let user = user.ok_or_else(|| unknown("user", name, accounts))?;
-            (user.uid, Some(user.gid))
-        }
-    };
-    let gid = match &access.group {
-        Group::Id(gid) => *gid,
-        Group::OfOwner => own_group.unwrap_or(0),
-        Group::Name(name) => accounts
-            .group(name)
-            .map_err(|why| lookup_failed("group", name, why))?
-            .ok_or_else(|| unknown("group", name, accounts))?,
-    };
-    Ok(Ids { uid, gid })
-}
-
-fn unknown(kind: &str, name: &str, accounts: &dyn Accounts) -> Error {
-    let error = Error::new(format!("the {kind} `{name}` does not exist on this host"));
-    match nearest(name, accounts.known().iter().map(String::as_str)) {
-        Some(meant) => error.help(format!("did you mean `{meant}`?")),
-        None => error.help(format!("create the {kind}, or correct `{}`", if kind == "user" { "owner" } else { kind })),
-    }
-}
-
-fn lookup_failed(kind: &str, name: &str, why: io::Error) -> Error {
-    Error::new(format!("cannot look up the {kind} `{name}`"))
-        .because(why)
-        .help("check the name services that nsswitch.conf lists")
-}
-
-/// Directories belong to root and to the group `keys`, as sops-nix has it. Where there is no such group they belong to
-/// root's: that lets fewer in, never more.
-fn directories(storage: Storage, owners: &Owners<'_>) -> Result<Option<Ids>> {
-    match (storage, owners) {
-        (Storage::UserDirectory, _) | (_, Owners::Caller) => Ok(None),
-        (_, Owners::AllRoot) => Ok(Some(Ids { uid: 0, gid: 0 })),
-        (_, Owners::Accounts(accounts)) => {
-            let keys = accounts.group("keys").map_err(|why| lookup_failed("group", "keys", why))?;
-            Ok(Some(Ids { uid: 0, gid: keys.unwrap_or(0) }))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::manifest::{self, Surroundings};
+    use std::io;
 
     struct Host;
     impl Accounts for Host {
         fn user(&self, name: &str) -> io::Result<Option<Ids>> {
             match name {
                 "nginx" => Ok(Some(Ids { uid: 60, gid: 61 })),
+                "highest" => Ok(Some(Ids { uid: u32::MAX, gid: 0 })),
                 "ldap" => Err(io::Error::other("no connection")),
                 _ => Ok(None),
             }
@@ -370,6 +297,12 @@ mod tests {
                 "secret `c`: the group `staff` does not exist on this host\n  help: create the group, or correct `group`",
             ]
         );
+    }
+
+    #[test]
+    fn nobodys_number_is_refused_also_where_a_list_of_accounts_has_it() {
+        let said = failures("{defaultSopsFile: s.yaml, secrets: {a: {owner: highest}}}");
+        assert!(said.iter().all(|said| said.contains("4294967295, which is nobody's")) && said.len() == 1, "{said:?}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use sops_install::sops::{EncryptedFile, VerifiedFile};
 use sops_install::system::machine::Machine;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -153,4 +154,52 @@ pub(crate) fn is_root() -> bool {
 pub(crate) fn has(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+}
+
+/// A manifest in user mode with these secrets and other lines.
+pub(crate) fn manifest(sandbox: &Sandbox, secrets: &str, rest: &str) -> PathBuf {
+    sandbox.user_manifest(&format!(
+        "defaultSopsFile: {}\n{rest}\nsecrets: {secrets}\n",
+        encrypted("secrets.yaml").display()
+    ))
+}
+
+/// What a run printed, and what it said to people.
+pub(crate) fn told(output: &Output) -> (String, String) {
+    (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// Runs the program with `systemctl` replaced by a script that writes down how it is called, and what is live then.
+pub(crate) fn run_with_systemctl(sandbox: &Sandbox, arguments: &[&str], exit_code: i32) -> (Output, String) {
+    let script = format!(
+        "#!/bin/sh\necho \"$@\" >> {calls}\nreadlink {live} >> {calls}\necho 'no such unit' >&2\nexit {exit_code}\n",
+        calls = sandbox.path("calls").display(),
+        live = sandbox.path("run/secrets").display()
+    );
+    let program = sandbox.write("bin/systemctl", script);
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", sandbox.path("bin").display());
+    let output = sandbox.command().args(arguments).env("PATH", path).output().unwrap();
+    let calls = fs::read_to_string(sandbox.path("calls")).unwrap_or_default();
+    let _ = fs::remove_file(sandbox.path("calls"));
+    (output, sandbox.tidy(calls.as_bytes()))
+}
+
+/// As after a reboot: the RAM file system is gone, the disk is not.
+pub(crate) fn reboot(sandbox: &Sandbox) {
+    fs::remove_dir_all(sandbox.path("run")).unwrap();
+}
+
+/// sops-nix's program, with its command line.
+pub(crate) fn drop_in(sandbox: &Sandbox, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sops-install-secrets"));
+    command.env_clear().env("STATE_DIRECTORY", sandbox.path("state")).args(arguments).output().unwrap()
+}
+
+pub(crate) fn sops_nix_manifest(sandbox: &Sandbox) -> PathBuf {
+    let text = fs::read_to_string(fixture("sops-nix/manifest.json")).unwrap();
+    let text = text
+        .replace("@here@", sandbox.path("").to_str().unwrap().trim_end_matches('/'))
+        .replace("@fixtures@", fixture("").to_str().unwrap().trim_end_matches('/'));
+    sandbox.write("manifest.json", text)
 }

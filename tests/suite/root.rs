@@ -1,6 +1,6 @@
 //! Installing as root: the RAM file system, owners, groups, and safety in directories that users control.
 
-use crate::common::{Sandbox, encrypted, fixture, has, is_root, skip};
+use crate::common::{Sandbox, drop_in, encrypted, fixture, has, is_root, skip, sops_nix_manifest};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
@@ -310,11 +310,7 @@ fn another_user_is_told_to_use_root_or_user_mode() {
 #[test]
 fn a_sops_nix_manifest_is_taken_unchanged() {
     let Some(machine) = Machine::new("root::a_sops_nix_manifest") else { return };
-    let text = fs::read_to_string(fixture("sops-nix/manifest.json")).unwrap();
-    let text = text
-        .replace("@here@", machine.path("").to_str().unwrap().trim_end_matches('/'))
-        .replace("@fixtures@", fixture("").to_str().unwrap().trim_end_matches('/'));
-    let manifest = machine.sandbox.write("manifest.json", text);
+    let manifest = sops_nix_manifest(&machine.sandbox);
     let said = machine.sandbox.install(&manifest);
     for (name, expected) in [
         ("db/password", "app.json/key:db%password"),
@@ -390,20 +386,11 @@ fn a_run_that_is_killed_anywhere_leaves_a_complete_generation() {
     assert!(killed > 50, "only {killed} places were tried");
 }
 
-/// sops-nix's program, with its command line.
-fn drop_in(machine: &Machine, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sops-install-secrets"));
-    command.env_clear().env("STATE_DIRECTORY", machine.path("state")).args(arguments).output().unwrap()
-}
-
 #[test]
 fn the_drop_in_installs_and_early_users_stand_beside() {
     let Some(machine) = Machine::new("root::the_drop_in_installs") else { return };
-    let text = fs::read_to_string(fixture("sops-nix/manifest.json")).unwrap();
-    let text = text
-        .replace("@here@", machine.path("").to_str().unwrap().trim_end_matches('/'))
-        .replace("@fixtures@", fixture("").to_str().unwrap().trim_end_matches('/'));
-    let manifest = machine.sandbox.write("manifest.json", &text);
+    let manifest = sops_nix_manifest(&machine.sandbox);
+    let text = fs::read_to_string(&manifest).unwrap();
     // An owner who is made later, and a place of its own.
     let users = text
         .replace("run/secrets", "run/secrets-for-users")
@@ -414,9 +401,9 @@ fn the_drop_in_installs_and_early_users_stand_beside() {
     assert_ne!(users, text);
     assert!(users.contains("not-made-yet"));
     let users = machine.sandbox.write("users.json", users);
-    let early = drop_in(&machine, &["-ignore-passwd", users.to_str().unwrap()]);
+    let early = drop_in(&machine.sandbox, &["-ignore-passwd", users.to_str().unwrap()]);
     assert!(early.status.success(), "{}", String::from_utf8_lossy(&early.stderr));
-    let output = drop_in(&machine, &[manifest.to_str().unwrap()]);
+    let output = drop_in(&machine.sandbox, &[manifest.to_str().unwrap()]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     for (name, owner) in [("secrets", 1234), ("secrets-for-users", 0)] {
         let rendered = machine.path("run").join(name).join("rendered/app.conf");
