@@ -13,34 +13,29 @@ let
 
   # /run is empty after a boot, and an activation comes only with a switch. So both install.
   installer =
-    {
-      arguments,
-      isEmpty,
-      mark,
-    }:
-    let
-      command = script.withEnvironment cfg.environment "${script.program} ${arguments}";
-    in
+    { arguments, ... }:
     pkgs.writeShellScript "sops-install" (
-      if isEmpty then
-        # Removes what an earlier configuration installed.
-        ''
-          [ ! -e ${mark} ] || ${command}
-        ''
-      else
-        "set -e\n" + script.generateKeyIfWanted + command
+      "set -e\n"
+      + script.generateKeyIfWanted
+      + script.withEnvironment cfg.environment "${script.program} ${arguments}"
     );
 
   # A failure is told, and does not keep the rest of the activation from being done.
-  activate = installation: ''
-    ${installer installation} || echo "sops: secrets are missing or old; the lines above say why" >&2
-  '';
+  activate =
+    installation:
+    if installation.isEmpty then
+      script.cleanUp installation
+    else
+      ''
+        ${installer installation} || echo "sops: secrets are missing or old; the lines above say why" >&2
+      '';
 
   daemon = installation: {
     command = "${installer installation}";
     serviceConfig = {
       RunAtLoad = true;
       KeepAlive = false;
+      StandardErrorPath = "/var/log/sops-install.log";
     };
   };
 in
@@ -86,7 +81,9 @@ in
     );
 
     launchd.daemons = {
-      sops-install-secrets = lib.mkIf (!cfg.installation.regular.isEmpty) (daemon cfg.installation.regular);
+      sops-install-secrets = lib.mkIf (!cfg.installation.regular.isEmpty) (
+        daemon cfg.installation.regular
+      );
       sops-install-secrets-for-users = lib.mkIf (!cfg.installation.forUsers.isEmpty) (
         daemon cfg.installation.forUsers
       );

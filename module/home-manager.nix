@@ -22,24 +22,25 @@ let
     userMode = true;
   };
 
-  install = "${script.program} -ignore-passwd ${manifest}";
-
   installer = pkgs.writeShellScript "sops-nix-user" ''
     set -e
-    ${script.generateKeyIfWanted}exec ${install}
+    ${script.generateKeyIfWanted}exec ${script.program} -ignore-passwd ${manifest}
   '';
 
   systemctl = config.systemd.user.systemctlPath;
+
+  # home-manager as a module of NixOS activates without this variable.
+  userSystemctl = ''XDG_RUNTIME_DIR="''${XDG_RUNTIME_DIR:-/run/user/$(id -u)}" ${systemctl} --user'';
 
   failed = where: ''echo "sops: secrets are missing or old; ${where}" >&2'';
 
   restart =
     if isLinux then
       ''
-        systemdStatus=$(${systemctl} --user is-system-running 2>&1 || true)
+        systemdStatus=$(${userSystemctl} is-system-running 2>&1 || true)
         case $systemdStatus in
           running | degraded)
-            run ${systemctl} --user restart sops-nix.service ||
+            run env ${userSystemctl} restart sops-nix.service ||
               ${failed "see journalctl --user -u sops-nix.service"}
             ;;
           *)
@@ -51,17 +52,21 @@ let
     else
       # It is loaded already, with its new settings. A session without a desktop has no such agent.
       ''
-        run /bin/launchctl kickstart -k "gui/$(/usr/bin/id -u)/${config.launchd.agents.sops-nix.config.Label}" ||
+        run /bin/launchctl kickstart -k "${agent.domain or "gui"}/$(/usr/bin/id -u)/${agent.config.Label}" ||
           ${failed "see ${logs}/stderr"}
       '';
 
-  # Removes what an earlier configuration installed.
+  # Removes what the last configuration installed, where this one installs nothing. It is done with the program of the
+  # generation that is being replaced: this one has none.
   cleanUp = ''
-    if [ -e "''${XDG_STATE_HOME:-$HOME/.local/state}/sops-install" ] && [ -n "''${XDG_RUNTIME_DIR:-}" ]; then
-      run ${install} || ${failed "the lines above say why"}
+    sopsPrevious="''${oldGenPath:-}/home-path/bin/sops-install-secrets"
+    if [ -x "$sopsPrevious" ] && [ -n "''${XDG_RUNTIME_DIR:-}" ]; then
+      run "$sopsPrevious" -ignore-passwd ${manifest} || ${failed "the lines above say why"}
     fi
+    unset sopsPrevious
   '';
 
+  agent = config.launchd.agents.sops-nix;
   logs = "${config.home.homeDirectory}/Library/Logs/SopsNix";
 
   named =
@@ -83,7 +88,8 @@ in
   options.sops = {
     secrets = mkOption { type = types.attrsOf (types.submodule (named cfg.defaultSymlinkPath)); };
     templates = mkOption {
-      type = types.attrsOf (types.submodule (named "${cfg.defaultSymlinkPath}/rendered"));
+      # As in sops-nix, whatever `defaultSymlinkPath` is.
+      type = types.attrsOf (types.submodule (named "${config.xdg.configHome}/sops-nix/secrets/rendered"));
     };
 
     defaultSymlinkPath = mkOption {
@@ -154,6 +160,9 @@ in
           )
         );
       };
+
+      # For `sops-install status` and the like, and for `cleanUp` of the next configuration.
+      home.packages = [ cfg.package ];
 
       home.sessionVariables.SOPS_GPG_EXEC = lib.mkIf qubes.enable cfg.environment.SOPS_GPG_EXEC;
 

@@ -98,8 +98,9 @@ in
       {
         assertion =
           cfg.age.keyCredential != null
-          -> (cfg.installation.regular.isEmpty || cfg.useSystemdActivation)
-          && (cfg.installation.forUsers.isEmpty || cfg.systemdMakesUsers);
+          ->
+            (cfg.installation.regular.isEmpty || cfg.useSystemdActivation)
+            && (cfg.installation.forUsers.isEmpty || cfg.systemdMakesUsers);
         message = ''
           sops: sops.age.keyCredential needs a systemd service, because an activation script has no credentials. Set
           sops.useSystemdActivation; secrets with `neededForUsers` need systemd.sysusers or services.userborn.

@@ -13,7 +13,12 @@ let
     };
   };
 
-  on = lib.mapAttrs (_: case: [ common case ]);
+  on = lib.mapAttrs (
+    _: case: [
+      common
+      case
+    ]
+  );
 
   formats = {
     npmrc = { };
@@ -40,6 +45,40 @@ let
       format = "ini";
     };
   };
+
+  # What `checks/systemd` boots, and switches to the next two.
+  machine =
+    { config, ... }:
+    {
+      sops = {
+        useSystemdActivation = true;
+        secrets = {
+          npmrc = {
+            owner = "alice";
+            path = "/home/alice/.npmrc";
+          };
+          token = {
+            key = lib.mkDefault "github/oauth_token";
+            restartUnits = [ "user.service" ];
+          };
+          "db/password" = {
+            sopsFile = fixture "app.json";
+            format = "json";
+            services = [ "app" ];
+          };
+          password = {
+            key = "tailscale/authkey";
+            neededForUsers = true;
+          };
+        };
+        templates."app.env" = {
+          services = [ "app" ];
+          content = "TOKEN=${config.sops.placeholder.token}\n";
+        };
+      };
+      services.userborn.enable = true;
+      users.users.alice.group = "users";
+    };
 in
 {
   nixos = on {
@@ -191,6 +230,34 @@ in
         };
       };
 
+    inherit machine;
+
+    machine-changed = {
+      imports = [ machine ];
+      sops.secrets.token.key = "gitlab/oauth_token";
+    };
+
+    # With a key that is made, without the rest.
+    machine-key = {
+      sops = {
+        useSystemdActivation = true;
+        age.keyFile = "/var/lib/secrets/key.txt";
+        age.generateKey = true;
+        secrets.token.key = "github/oauth_token";
+      };
+    };
+
+    machine-credential.sops = {
+      useSystemdActivation = true;
+      age.keyFile = null;
+      age.keyCredential = "host-key";
+      secrets.token.key = "github/oauth_token";
+    };
+
+    machine-none = {
+      services.userborn.enable = true;
+    };
+
     early-in-template =
       { config, ... }:
       {
@@ -293,6 +360,13 @@ in
     none = { };
 
     additions.sops.secrets.npmrc.restartUnits = [ "app.service" ];
+
+    # For `checks/systemd`.
+    machine.sops.secrets.token = {
+      key = "github/oauth_token";
+      path = here "home/.token";
+      restartUnits = [ "user.service" ];
+    };
   };
 
   darwin = on {

@@ -7,10 +7,21 @@
   darwin ? ../../module/darwin.nix,
   # Cases that only our modules know.
   ours ? true,
+  # Checkouts. With them, these projects' own modules make the units and launchd's jobs, and not the stubs.
+  homeManagerPath ? null,
+  nixDarwinPath ? null,
 }:
 let
   lib = import libPath;
   stubs = import ./stubs.nix { inherit lib; };
+  real = import ./real.nix {
+    inherit
+      lib
+      stubs
+      homeManagerPath
+      nixDarwinPath
+      ;
+  };
   cases = import ./cases.nix { inherit lib; };
 
   platforms = {
@@ -25,36 +36,50 @@ let
     };
     home-manager = {
       module = homeManager;
-      stub = stubs.homeManager;
+      stub = if homeManagerPath == null then stubs.homeManager else real.homeManager;
+      rendered = real.ofHomeManager;
       manifests =
         config:
         let
           service = config.systemd.user.services.sops-nix or null;
         in
         userManifest (
-          if service != null then service.Service.ExecStart else config.home.activation.sops-nix.data
+          if service != null then
+            # The real home-manager makes it a list.
+            toString service.Service.ExecStart
+          else
+            config.home.activation.sops-nix.data
         );
       machine = config: {
-        inherit (config.home) activation sessionVariables;
-        inherit (config.systemd.user) services;
+        inherit (config.home) sessionVariables;
+        activation = ownActivation config;
+        services = ownServices config;
       };
     };
     home-manager-darwin = platforms.home-manager // {
       system = "aarch64-darwin";
       manifests = config: userManifest config.launchd.agents.sops-nix.config.Program;
       machine = config: {
-        inherit (config.home) activation;
-        inherit (config.launchd) agents;
+        activation = ownActivation config;
+        # What is not set is null in the real one.
+        agents = lib.mapAttrs (_: agent: {
+          inherit (agent) enable;
+          config = lib.filterAttrs (_: value: value != null) agent.config;
+        }) config.launchd.agents;
       };
     };
     darwin = {
       system = "aarch64-darwin";
       module = darwin;
-      stub = stubs.darwin;
+      stub = if nixDarwinPath == null then stubs.darwin else real.darwin;
+      rendered = real.ofDarwin;
       manifests = systemManifests;
       machine = config: {
         inherit (config.system) activationScripts;
-        inherit (config.launchd) daemons;
+        daemons = lib.mapAttrs (_: daemon: {
+          inherit (daemon) command;
+          serviceConfig = { inherit (daemon.serviceConfig) KeepAlive RunAtLoad StandardErrorPath; };
+        }) config.launchd.daemons;
       };
     };
   };
@@ -70,9 +95,11 @@ let
     platform: case:
     lib.evalModules {
       # Of home-manager's lib, the order of activation is all that is needed.
-      specialArgs.lib = lib.extend (
-        _: _: { hm.dag.entryAfter = after: data: { inherit after data; }; }
-      );
+      specialArgs.lib =
+        if homeManagerPath == null then
+          lib.extend (_: _: { hm.dag.entryAfter = after: data: { inherit after data; }; })
+        else
+          real.homeManagerLib;
       modules = [
         (
           { pkgs, ... }:
@@ -93,6 +120,24 @@ let
   };
   userManifest = text: { regular = builtins.fromJSON (lib.elemAt (splitAtManifests text) 1); };
 
+  # The real home-manager has steps of its own, and says more of each.
+  ownActivation =
+    config:
+    lib.mapAttrs (
+      _: step: { inherit (step) data; } // lib.optionalAttrs (step ? after) { inherit (step) after; }
+    ) (lib.filterAttrs (name: _: name == "sops-nix") config.home.activation);
+  ownServices =
+    config:
+    lib.mapAttrs (
+      _: service:
+      lib.mapAttrs (_: lib.filterAttrs (_: value: value != null && value != [ ])) service
+      // {
+        Service = service.Service // {
+          ExecStart = toString service.Service.ExecStart;
+        };
+      }
+    ) (lib.filterAttrs (name: _: name == "sops-nix") config.systemd.user.services);
+
   # Every second part is a manifest.
   splitAtManifests = text: lib.concatMap (lib.splitString ">>>") (lib.splitString "<<<" text);
 
@@ -100,9 +145,7 @@ let
     value:
     if lib.isString value then
       lib.concatStrings (
-        lib.imap0 (index: part: if lib.mod index 2 == 0 then part else "MANIFEST") (
-          splitAtManifests value
-        )
+        lib.imap0 (index: part: if lib.mod index 2 == 0 then part else "MANIFEST") (splitAtManifests value)
       )
     else if lib.isList value then
       map withoutManifests value
@@ -113,9 +156,7 @@ let
 
   failed =
     config:
-    map (assertion: assertion.message) (
-      lib.filter (assertion: !assertion.assertion) config.assertions
-    );
+    map (assertion: assertion.message) (lib.filter (assertion: !assertion.assertion) config.assertions);
 
   result =
     platform: case:
@@ -176,4 +217,14 @@ in
       )
     ) (removeAttrs platforms [ "home-manager-darwin" ])
   );
+}
+// lib.optionalAttrs (homeManagerPath != null && nixDarwinPath != null) {
+  # What the real modules write for systemd and launchd, without the manifests.
+  rendered = lib.mapAttrs (
+    platform:
+    lib.mapAttrs (
+      _: case:
+      withoutManifests (platforms.${platform}.rendered (evaluate platforms.${platform} case).config)
+    )
+  ) (removeAttrs casesOf [ "nixos" ]);
 }

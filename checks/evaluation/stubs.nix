@@ -48,6 +48,11 @@ let
       default = { };
     };
 
+  packages = mkOption {
+    type = types.listOf types.package;
+    default = [ ];
+  };
+
   activationScripts = submodules {
     text = mkOption {
       type = types.lines;
@@ -95,15 +100,38 @@ in
           else
             function (lib.intersectAttrs (lib.functionArgs function) pkgs // arguments);
         writeTextFile =
-          { name, text, ... }@file: derivation name // file // { outPath = "<<<${text}>>>"; };
-        writeText = name: _: "/@store@/${name}";
+          { name, text, ... }@file:
+          derivation name
+          // file
+          // {
+            outPath = if lib.hasPrefix "manifest" name then "<<<${text}>>>" else "/@store@/${name}[${text}]";
+          };
+        writeText =
+          name: text: "/@store@/${name}${lib.optionalString (lib.hasSuffix ".plist" name) "[${text}]"}";
         writeShellScript = name: text: "/@store@/${name}[${text}]";
+        writeScriptBin = pkgs.writeShellScript;
+        runCommand =
+          name: _: text:
+          pkgs.writeShellScript name text;
+        formats.ini = _: {
+          type = types.attrsOf types.anything;
+          generate = name: _: derivation name;
+        };
       }
-      // lib.genAttrs [ "age" "age-plugin-yubikey" "coreutils" "gnupg" ] derivation;
+      // lib.genAttrs [
+        "age"
+        "age-plugin-yubikey"
+        "coreutils"
+        "emptyDirectory"
+        "gnupg"
+        "sd-switch"
+        "systemd"
+      ] derivation;
     in
     pkgs;
 
   nixos.options = assertions // {
+    environment.systemPackages = packages;
     users = {
       mutableUsers = mkOption {
         type = types.bool;
@@ -161,9 +189,14 @@ in
 
   homeManager.options = assertions // {
     home = {
-      username = text // { default = "alice"; };
-      homeDirectory = text // { default = "/@here@/home"; };
+      username = text // {
+        default = "alice";
+      };
+      homeDirectory = text // {
+        default = "/@here@/home";
+      };
       sessionVariables = strings;
+      inherit packages;
       activation = mkOption {
         type = types.attrsOf (
           types.coercedTo types.str (data: { inherit data; }) (types.attrsOf types.anything)
@@ -171,9 +204,13 @@ in
         default = { };
       };
     };
-    xdg.configHome = text // { default = "/@here@/home/.config"; };
+    xdg.configHome = text // {
+      default = "/@here@/home/.config";
+    };
     systemd.user = {
-      systemctlPath = text // { default = "/@store@/systemd/bin/systemctl"; };
+      systemctlPath = text // {
+        default = "/@store@/systemd/bin/systemctl";
+      };
       services = mkOption {
         type = types.attrsOf (types.attrsOf (types.attrsOf setting));
         default = { };
@@ -197,6 +234,7 @@ in
   };
 
   darwin.options = assertions // {
+    environment.systemPackages = packages;
     system = {
       inherit activationScripts;
       build = anything;

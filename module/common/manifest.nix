@@ -61,7 +61,8 @@ pkgs.writeTextFile {
     sshKeyPaths = outsideStore cfg.gnupg.sshKeyPaths;
     logging = lib.genAttrs [ "keyImport" "secretChanges" ] (what: lib.elem what cfg.log);
   };
-  checkPhase = ''
+  # An empty manifest only cleans up. A machine without secrets does not need the program built.
+  checkPhase = lib.optionalString (secrets != { } || templates != { }) ''
     ${cfg.validationPackage}/bin/sops-install-secrets \
       -check-mode=${if cfg.validateSopsFiles then "sopsfile" else "manifest"} "$out"
   '';

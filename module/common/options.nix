@@ -247,7 +247,12 @@ in
         '';
       }
       {
-        assertion = lib.count (is: is) [ keys.gnupgHome keys.gnupgSsh keys.qubes ] <= 1;
+        assertion =
+          lib.count (is: is) [
+            keys.gnupgHome
+            keys.gnupgSsh
+            keys.qubes
+          ] <= 1;
         message = ''
           sops: sops.gnupg.home, sops.gnupg.sshKeyPaths and sops.gnupg.qubes-split-gpg exclude each other. Keep one. Host
           keys of OpenSSH are in sops.gnupg.sshKeyPaths by default; `sops.gnupg.sshKeyPaths = [ ]` takes them out.

@@ -22,6 +22,19 @@ rec {
 
   program = "${cfg.package}/bin/sops-install-secrets";
 
+  # Removes what the last configuration installed, where this one installs nothing. It is done with the program of the
+  # system that is being replaced: this one has none.
+  cleanUp =
+    { arguments, mark, ... }:
+    let
+      previous = "/run/current-system/sw/bin/sops-install-secrets";
+    in
+    ''
+      if [ -e ${mark} ] && [ -x ${previous} ]; then
+        ${previous} ${arguments}
+      fi
+    '';
+
   # The quotes are closed by a quote in a value, as in sops-nix: a value may hold `'"$(command)"'`.
   withEnvironment =
     environment: command:

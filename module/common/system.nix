@@ -52,9 +52,7 @@ let
         sopsFileHash = mkOption {
           type = types.str;
           readOnly = true;
-          default = lib.optionalString cfg.validateSopsFiles (
-            builtins.hashFile "sha256" config.sopsFile
-          );
+          default = lib.optionalString cfg.validateSopsFiles (builtins.hashFile "sha256" config.sopsFile);
           defaultText = lib.literalMD "the SHA-256 hash of `sopsFile`, or nothing without `validateSopsFiles`";
           description = "The hash of the encrypted file, for triggers that restart a unit when the file changes.";
         };
@@ -86,8 +84,7 @@ let
     in
     lib.any (template: without template.content != template.content) (lib.attrValues cfg.templates);
 
-  regularSecrets =
-    lib.filterAttrs (_: secret: !secret.neededForUsers) cfg.secrets // alsoInTemplates;
+  regularSecrets = lib.filterAttrs (_: secret: !secret.neededForUsers) cfg.secrets // alsoInTemplates;
 
   contradictions =
     kind:
@@ -148,6 +145,11 @@ in
   };
 
   config = {
+    # For `sops-install status` and the like, and for `cleanUp` of the next configuration.
+    environment.systemPackages = lib.mkIf (
+      !(cfg.installation.regular.isEmpty && cfg.installation.forUsers.isEmpty)
+    ) [ cfg.package ];
+
     system.build = {
       sops-nix-manifest = writeManifest {
         secrets = regularSecrets;
@@ -164,7 +166,8 @@ in
     };
 
     warnings = map (
-      secret: "sops: the secret ${secret.name} is root's, not ${secret.owner}'s, because it is `neededForUsers`."
+      secret:
+      "sops: the secret ${secret.name} is root's, not ${secret.owner}'s, because it is `neededForUsers`."
     ) ofOthers;
 
     assertions =
@@ -173,8 +176,7 @@ in
       ++ [
         {
           assertion = lib.all (
-            secret:
-            (secret.uid == 0 || secret.owner == "root") && (secret.gid == 0 || secret.group == "root")
+            secret: (secret.uid == 0 || secret.owner == "root") && (secret.gid == 0 || secret.group == "root")
           ) (lib.attrValues secretsForUsers);
           message = "sops: secrets with `neededForUsers` are root's; no account is there yet. Leave out `uid` and `gid`.";
         }

@@ -1,5 +1,6 @@
 # Installation by activation scripts: of secrets for users where the classic script makes users, of all others unless
-# `useSystemdActivation` is set. A script's failure fails the switch.
+# `useSystemdActivation` is set. A script's failure fails the switch. Where nothing is left to install, a script cleans up
+# after the last configuration in either way.
 {
   config,
   lib,
@@ -17,39 +18,44 @@ let
   // cfg.environment;
 
   install =
-    { arguments, isEmpty, mark }:
-    let
-      command = script.withEnvironment environment "${script.program} ${arguments}";
-    in
-    if !isEmpty then
-      ''
-        [ -e /run/current-system ] || echo setting up secrets...
-        ${command}
-      ''
-    else
-      # Removes what an earlier configuration installed.
-      ''
-        if [ -e ${mark} ]; then
-          ${command}
-        fi
-      '';
+    { arguments, ... }:
+    ''
+      [ -e /run/current-system ] || echo setting up secrets...
+      ${script.withEnvironment environment "${script.program} ${arguments}"}
+    '';
 
   after =
     names: text:
-    lib.stringAfter (names ++ lib.optional cfg.age.generateKey "generate-age-key") text
+    lib.stringAfter names text
     // lib.optionalAttrs (config.system ? dryActivationScript) { supportsDryActivation = true; };
+
+  inherit (cfg.installation) regular forUsers;
+  regularByScript = !regular.isEmpty && !cfg.useSystemdActivation;
+  forUsersByScript = !forUsers.isEmpty && !cfg.systemdMakesUsers;
+
+  step =
+    installation: byScript: names:
+    if installation.isEmpty then
+      after [ "specialfs" ] (script.cleanUp installation)
+    else
+      lib.mkIf byScript (
+        after (names ++ lib.optional cfg.age.generateKey "generate-age-key") (install installation)
+      );
 in
 {
-  system.activationScripts = lib.mkMerge [
-    (lib.mkIf (!cfg.useSystemdActivation) {
-      setupSecrets = after [ "specialfs" "users" "groups" ] (install cfg.installation.regular);
-    })
-    (lib.mkIf (!cfg.systemdMakesUsers) {
-      setupSecretsForUsers = after [ "specialfs" ] (install cfg.installation.forUsers);
-      users.deps = [ "setupSecretsForUsers" ];
-    })
-    (lib.mkIf cfg.age.generateKey {
-      generate-age-key = lib.stringAfter [ ] script.generateKey;
-    })
-  ];
+  system.activationScripts = {
+    setupSecrets = step regular regularByScript [
+      "specialfs"
+      "users"
+      "groups"
+    ];
+    setupSecretsForUsers = step forUsers forUsersByScript [ "specialfs" ];
+    users = lib.mkIf forUsersByScript {
+      deps = [ "setupSecretsForUsers" ];
+    };
+    # A unit makes the key itself: the mount that it is to lie on may not be there yet.
+    generate-age-key = lib.mkIf (cfg.age.generateKey && (regularByScript || forUsersByScript)) (
+      lib.stringAfter [ ] script.generateKey
+    );
+  };
 }

@@ -16,7 +16,8 @@ let
     && cfg.gnupg.home == null
     && removeAttrs cfg.environment [ "SOPS_GPG_EXEC" ] == { };
 
-  # Nothing here may need a mount namespace: what the installer mounts would stay inside.
+  # Nothing here may need a mount namespace, as PrivateNetwork does since systemd 257: what the installer mounts would stay
+  # inside. `checks/systemd` looks at that.
   hardening = {
     CapabilityBoundingSet = [
       "CAP_CHOWN"
@@ -29,8 +30,13 @@ let
       # Mounting.
       "CAP_SYS_ADMIN"
     ];
+    LimitCORE = 0;
     LockPersonality = true;
+    # What the installer holds in memory is not written to a swap device.
+    MemorySwapMax = 0;
     NoNewPrivileges = true;
+    ProtectClock = true;
+    ProtectHostname = true;
     RestrictNamespaces = true;
     RestrictRealtime = true;
     RestrictSUIDSGID = true;
@@ -50,7 +56,7 @@ let
   };
 
   service =
-    { arguments, isEmpty, mark }:
+    { arguments, ... }:
     {
       conflicts = [ "shutdown.target" ];
       before = [
@@ -75,9 +81,7 @@ let
           ++ map toString cfg.gnupg.sshKeyPaths
           ++ lib.optional (cfg.age.keyFile != null) (toString cfg.age.keyFile)
           ++ map toString cfg.age.sshKeyPaths;
-      }
-      # Removes what an earlier configuration installed, and does nothing otherwise.
-      // lib.optionalAttrs isEmpty { ConditionPathExists = mark; };
+      };
       serviceConfig = hardening // {
         Type = "oneshot";
         RemainAfterExit = true;
@@ -93,7 +97,7 @@ let
 in
 {
   systemd.services = lib.mkMerge [
-    (lib.mkIf cfg.useSystemdActivation {
+    (lib.mkIf (cfg.useSystemdActivation && !cfg.installation.regular.isEmpty) {
       sops-install-secrets = lib.mkMerge [
         (service cfg.installation.regular)
         {
@@ -107,7 +111,7 @@ in
         }
       ];
     })
-    (lib.mkIf cfg.systemdMakesUsers {
+    (lib.mkIf (cfg.systemdMakesUsers && !cfg.installation.forUsers.isEmpty) {
       sops-install-secrets-for-users =
         let
           makers = [

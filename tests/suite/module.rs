@@ -90,7 +90,7 @@ fn templates_are_rendered() {
     assert_eq!(here.read("etc/app.conf"), b"token = gho_Qx7vTHROWAWAY\npassword = p<a>s&s\n");
     assert_eq!(here.read("run/secrets/rendered/deep/app.env"), b"T=gho_Qx7vTHROWAWAY");
     let home = Home::install("home-manager-guide");
-    assert_eq!(home.read("runtime/secrets/rendered/app.conf"), b"token = gho_Qx7vTHROWAWAY\n");
+    assert_eq!(home.read("home/.config/sops-nix/secrets/rendered/app.conf"), b"token = gho_Qx7vTHROWAWAY\n");
     assert_eq!(home.read("runtime/token.txt"), TOKEN);
 }
 
