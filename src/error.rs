@@ -1,5 +1,6 @@
 //! The one error type: what failed, where, why, and what to try.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
@@ -106,9 +107,14 @@ pub fn printable(text: &str) -> String {
     })
 }
 
-/// A path as an argument of a shell command.
+/// A path as an argument of a shell command that edits the file. A copy in the Nix store cannot be edited; the file that it
+/// is a copy of has the name behind the hash, in a flake the path behind `HASH-source`.
 pub fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
+    let text = match text.strip_prefix("/nix/store/").and_then(|copy| copy.split_once('-')) {
+        Some((_, name)) => Cow::from(name.strip_prefix("source/").unwrap_or(name)),
+        None => text,
+    };
     let plain = |c: char| c.is_alphanumeric() || "/._-+@%:".contains(c);
     match text.chars().all(plain) && !text.is_empty() {
         true => text.into_owned(),
@@ -152,6 +158,18 @@ mod tests {
             error.to_string(),
             "secret a: cannot read /etc/key.txt: entity not found\n  help: make it with age-keygen"
         );
+    }
+
+    #[test]
+    fn a_command_names_the_file_that_a_copy_in_the_nix_store_comes_from() {
+        let hash = "886a048a1b9ddc4ca4ec4fb06adc5f66";
+        for (path, named) in [
+            (format!("/nix/store/{hash}-secrets.yaml"), "secrets.yaml"),
+            (format!("/nix/store/{hash}-source/hosts/my host.yaml"), "'hosts/my host.yaml'"),
+            ("/etc/secrets/db.yaml".to_owned(), "/etc/secrets/db.yaml"),
+        ] {
+            assert_eq!(quoted(Path::new(&path)), named);
+        }
     }
 
     #[test]

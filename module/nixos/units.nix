@@ -16,6 +16,13 @@ let
     && cfg.gnupg.home == null
     && removeAttrs cfg.environment [ "SOPS_GPG_EXEC" ] == { };
 
+  # Variables that name a key file.
+  keyVariables = lib.intersectAttrs {
+    SOPS_AGE_KEY_FILE = null;
+    SOPS_AGE_SSH_PRIVATE_KEY_FILE = null;
+    GNUPGHOME = null;
+  } cfg.environment;
+
   # Nothing here may need a mount namespace, as PrivateNetwork does since systemd 257: what the installer mounts would stay
   # inside. `checks/systemd` looks at that.
   hardening = {
@@ -80,7 +87,8 @@ let
           lib.optional (cfg.gnupg.home != null) cfg.gnupg.home
           ++ map toString cfg.gnupg.sshKeyPaths
           ++ lib.optional (cfg.age.keyFile != null) (toString cfg.age.keyFile)
-          ++ map toString cfg.age.sshKeyPaths;
+          ++ map toString cfg.age.sshKeyPaths
+          ++ lib.filter (lib.hasPrefix "/") (map toString (lib.attrValues keyVariables));
       };
       serviceConfig = hardening // {
         Type = "oneshot";
