@@ -254,6 +254,12 @@ in
       secrets.token.key = "github/oauth_token";
     };
 
+    machine-scripts = {
+      imports = [ machine ];
+      sops.useSystemdActivation = lib.mkForce false;
+      services.userborn.enable = lib.mkForce false;
+    };
+
     machine-none = {
       services.userborn.enable = true;
     };
