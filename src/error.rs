@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// An error as a person reads it.
 ///
@@ -18,6 +18,18 @@ struct Parts {
     why: Option<anyhow::Error>,
     /// Facts and remedies in the order in which they are shown: each with its label, and the lines of its list.
     more: Vec<(&'static str, String, Vec<String>)>,
+    place: Place,
+}
+
+/// Where something is wrong, for programs. The text of an error says the same in words.
+#[derive(Debug, Default)]
+struct Place {
+    file: Option<PathBuf>,
+    /// Counted from 1.
+    line: Option<usize>,
+    key: Option<String>,
+    /// What of a manifest it is about.
+    subject: Option<String>,
 }
 
 /// The result of a step that fails with one [`Error`].
@@ -26,7 +38,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// An error that says `what` failed, and where.
     pub fn new(what: impl Into<String>) -> Self {
-        Self(Box::new(Parts { what: what.into(), why: None, more: Vec::new() }))
+        Self(Box::new(Parts { what: what.into(), why: None, more: Vec::new(), place: Place::default() }))
     }
 
     /// Adds the reason.
@@ -65,6 +77,52 @@ impl Error {
     pub fn within(mut self, place: impl fmt::Display) -> Self {
         self.0.what = format!("{place}: {}", self.0.what);
         self
+    }
+
+    /// Puts what the error is about in front: a secret, a template. Programs get it too.
+    pub fn of(mut self, subject: impl fmt::Display) -> Self {
+        self.0.place.subject = Some(subject.to_string());
+        self.within(subject)
+    }
+
+    /// Notes the file that it is about, for programs, unless there is one already.
+    pub fn in_file(mut self, path: &Path) -> Self {
+        self.0.place.file.get_or_insert_with(|| path.to_owned());
+        self
+    }
+
+    /// Notes the line of the file, for programs.
+    pub fn at_line(mut self, line: usize) -> Self {
+        self.0.place.line = Some(line);
+        self
+    }
+
+    /// Notes the key in the sops file, for programs.
+    pub fn at_key(mut self, key: impl fmt::Display) -> Self {
+        self.0.place.key = Some(key.to_string());
+        self
+    }
+
+    /// All of it, for programs: `error`, `subject`, `file`, `line`, `key`, `notes` and `help`.
+    pub fn to_json(&self) -> serde_json::Value {
+        let labelled = |wanted: &str| -> Vec<String> {
+            let lines = self.0.more.iter().filter(|(label, ..)| *label == wanted);
+            lines
+                .map(|(_, text, items)| {
+                    [text.as_str(), &items.join(", ")].join(if items.is_empty() { "" } else { ": " })
+                })
+                .collect()
+        };
+        let Place { file, line, key, subject } = &self.0.place;
+        serde_json::json!({
+            "error": self.headline(),
+            "file": file,
+            "line": line,
+            "key": key,
+            "subject": subject,
+            "notes": labelled("note"),
+            "help": labelled("help"),
+        })
     }
 
     /// All of it on one line: the headline, then each thing to try.
@@ -170,6 +228,19 @@ mod tests {
         ] {
             assert_eq!(quoted(Path::new(&path)), named);
         }
+    }
+
+    #[test]
+    fn programs_get_its_parts() {
+        let error = Error::new("a").because_text("b").note("c").list("d", ["e", "f"]).help("g");
+        let error = error.in_file(Path::new("h")).in_file(Path::new("i")).at_line(7).at_key("k/l").of("m");
+        assert_eq!(
+            error.to_json(),
+            serde_json::json!({
+                "error": "m: a: b", "subject": "m", "file": "h", "line": 7, "key": "k/l",
+                "notes": ["c", "d: e, f"], "help": ["g"]
+            })
+        );
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod identity;
 pub mod install;
 pub mod manifest;
 pub mod open;
+pub mod parallel;
 pub mod plan;
 pub mod record;
 pub mod secret;

@@ -1,6 +1,7 @@
 //! The command line. Each command has its file; what they share is here.
 
 mod cat;
+mod check;
 mod install;
 mod keygen;
 mod plan;
@@ -19,6 +20,7 @@ use crate::secret::SecretBytes;
 use crate::system::machine::Machine;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use std::borrow::Borrow;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,6 +45,11 @@ enum Command {
   2  the command line is wrong
   4  some secrets would fail and be left as they are")]
     Plan(plan::Plan),
+    /// Finds what is wrong with manifests and their sops files, without a private key.
+    ///
+    /// Keys and recipients stand in clear in sops files. So this can run where secrets are edited, or where a system is built.
+    #[command(after_help = check::AFTER_HELP)]
+    Check(check::Check),
     /// Shows what is installed, and whether it is still as it was installed.
     #[command(after_help = "Exit codes:
   0  all is as it was installed
@@ -122,6 +129,7 @@ pub fn run(arguments: Arguments, process: &mut Process<'_>) -> anyhow::Result<Ex
     match arguments.command {
         Command::Install(arguments) => install::run(&arguments, process),
         Command::Plan(arguments) => plan::run(&arguments, process),
+        Command::Check(arguments) => check::run(&arguments, process),
         Command::Status(arguments) => status::run(&arguments, process),
         Command::Rollback(arguments) => rollback::run(&arguments, process),
         Command::Cat(arguments) => cat::run(&arguments, process),
@@ -160,6 +168,6 @@ fn tell(process: &mut Process<'_>, text: &str) -> anyhow::Result<()> {
     writeln!(process.errors, "{}: {text}", process.program).context("cannot write to standard error")
 }
 
-fn report(process: &mut Process<'_>, failed: &[Error]) -> anyhow::Result<()> {
-    failed.iter().try_for_each(|error| tell(process, &format!("error: {error}")))
+fn report(process: &mut Process<'_>, failed: &[impl Borrow<Error>]) -> anyhow::Result<()> {
+    failed.iter().try_for_each(|error| tell(process, &format!("error: {}", error.borrow())))
 }

@@ -1,8 +1,10 @@
 //! `sops-install recipient`: the public forms of keys, as `age-keygen -y`, ssh-to-age and ssh-to-pgp print them.
 
 use super::{Exit, Process, machine, report};
+use crate::check::no_key;
 use crate::error::{Error, Result};
 use crate::identity::{is_a_key, recipients};
+use crate::secret::SecretBytes;
 use crate::system::read::read;
 use anyhow::Context;
 use std::path::{Path, PathBuf};
@@ -34,17 +36,16 @@ pub(super) fn run(arguments: &Recipient, process: &mut Process<'_>) -> anyhow::R
 }
 
 fn of_file(file: &Path) -> Result<Vec<String>> {
+    let bytes = read_keys(file)?;
+    recipients(&bytes, &file.display().to_string(), &machine()).map_err(|problems| no_key(file, &problems))
+}
+
+/// Reads a file of keys.
+pub(super) fn read_keys(file: &Path) -> Result<SecretBytes> {
     if is_a_key(&file.to_string_lossy()) {
         return Err(Error::new("a key was given in place of a file")
             .help("put the key into a file, or write it to standard input: `… | sops-install recipient`"));
     }
     let describe = || Error::new(format!("no recipient in {}", file.display()));
-    let bytes = read(file)
-        .map_err(|error| describe().because(error).help("check the path of the file, and who may read it"))?;
-    recipients(&bytes, &file.display().to_string(), &machine()).map_err(|problems| {
-        describe()
-            .because_text(problems.join("; "))
-            .help("give a file of age identities, or an SSH key of type ed25519 or rsa")
-            .help("of a locked SSH key, `ssh-keygen -y -f FILE` prints the public one, which can be given too")
-    })
+    read(file).map_err(|error| describe().because(error).help("check the path of the file, and who may read it"))
 }

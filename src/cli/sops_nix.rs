@@ -3,13 +3,14 @@
 use super::install::Order;
 use super::setting::{self, Caller};
 use super::{Exit, Process, report};
-use crate::check;
+use crate::check::{self, Finding, HostKeys, Subject};
 use crate::error::{Error, Result, nearest};
 use crate::plan::{self, Owners};
 use crate::system::read::read;
 use anyhow::Context;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const USAGE: &str = "Usage: sops-install-secrets [-check-mode=manifest|sopsfile|off] [-ignore-passwd] MANIFEST
 
@@ -70,12 +71,20 @@ pub fn run(arguments: Vec<OsString>, process: &mut Process<'_>) -> anyhow::Resul
     }
 }
 
-fn checked(check_mode: CheckMode, manifest: &Path) -> std::result::Result<(), Vec<Error>> {
+fn checked(check_mode: CheckMode, manifest: &Path) -> std::result::Result<(), Vec<Finding>> {
     // A build has no runtime directory, and where it will be makes no difference.
     let runtime_directory = setting::runtime_directory().unwrap_or_else(|| "/run/user/0".into());
-    let manifest = setting::load(manifest, Some(runtime_directory))?;
-    let plan = plan::plan(&manifest, &Owners::AllRoot)?;
-    if check_mode == CheckMode::SopsFile { check::sops_files(&manifest, &plan, &read) } else { Ok(()) }
+    let findings = |errors: Vec<Error>| -> Vec<Finding> { errors.into_iter().map(Arc::new).collect() };
+    let manifest = setting::load(manifest, Some(runtime_directory)).map_err(findings)?;
+    let plan = plan::plan(&manifest, &Owners::AllRoot).map_err(findings)?;
+    let mut found = check::templates(&manifest, &plan, &read);
+    if check_mode == CheckMode::SopsFile {
+        let mut keys = HostKeys::default();
+        found.extend(findings(keys.add_all(&manifest.host_recipients)));
+        let subject = Subject { manifest: &manifest, plan: &plan, keys: &keys };
+        found.extend(check::sops_files(&[subject], &read).into_iter().flatten());
+    }
+    if found.is_empty() { Ok(()) } else { Err(found) }
 }
 
 /// Reads flags as Go's `flag` does: with one dash or two, a value behind `=` or as the next word, and none behind the first

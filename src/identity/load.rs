@@ -132,6 +132,22 @@ pub(crate) fn names_of_recipient(recipient: &str) -> Option<Vec<String>> {
     if is_age { Some(vec![recipient.to_owned()]) } else { ssh::names_of_line(recipient) }
 }
 
+/// All names under which files may be encrypted to the holder of the keys in a text: age identities or recipients, or SSH
+/// keys, private or public.
+///
+/// # Errors
+/// Why the text gives no name, one reason for each part that is no key.
+pub(crate) fn names_in(text: &SecretBytes, origin: &str, host: &Arc<dyn Host>) -> Result<Vec<String>, Vec<String>> {
+    let public: Vec<String> =
+        text.expose_text().into_iter().flat_map(str::lines).filter_map(names_of_recipient).flatten().collect();
+    match (public.is_empty(), ssh::names_of_key(text)) {
+        (false, _) => Ok(public),
+        (true, Some(names)) => Ok(names),
+        // An age identity has one name.
+        (true, None) => recipients(text, origin, host),
+    }
+}
+
 /// Whether text that should be a path is a key.
 pub(crate) fn is_a_key(text: &str) -> bool {
     ["AGE-SECRET-KEY-", "AGE-PLUGIN-", "PRIVATE KEY"].iter().any(|mark| text.contains(mark))

@@ -16,7 +16,7 @@ mod ssh_key;
 
 pub use age::generate;
 pub use load::recipients;
-pub(crate) use load::{is_a_key, names_of_recipient};
+pub(crate) use load::{is_a_key, names_in, names_of_recipient};
 
 use crate::error::printable;
 use crate::secret::SecretBytes;

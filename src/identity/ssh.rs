@@ -96,6 +96,12 @@ fn names(key: &SshKey) -> Vec<String> {
     key.public().map(names_of_public).unwrap_or_default()
 }
 
+/// The same for the text of a private key; `None` where it is none, or does not tell its public form.
+pub(super) fn names_of_key(text: &SecretBytes) -> Option<Vec<String>> {
+    let names = SshKey::read(text).map(|key| names(&key)).unwrap_or_default();
+    (!names.is_empty()).then_some(names)
+}
+
 /// The same for a public key. Those of other types than Ed25519 and RSA have none: sops encrypts nothing to them.
 fn names_of_public(key: &PublicKey) -> Vec<String> {
     let age = age_recipient(key);

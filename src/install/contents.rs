@@ -4,13 +4,13 @@ use super::Run;
 use crate::error::{Error, Result};
 use crate::identity::Identities;
 use crate::manifest::name::Name;
-use crate::manifest::{Manifest, Template, TemplateText};
+use crate::manifest::{Manifest, Template};
 use crate::open::{self, Means};
 use crate::plan::{Failure, Plan, Source};
 use crate::secret::SecretBytes;
 use crate::system::machine::SECRET_VARIABLES;
 use crate::system::read::read;
-use crate::template::Reader;
+use crate::template::{self, Reader};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -108,9 +108,7 @@ fn render(
     plan: &Plan<'_>,
     bytes: &BTreeMap<usize, SecretBytes>,
 ) -> Result<Vec<(usize, Result<SecretBytes>)>> {
-    let names = manifest.secrets.iter().map(|secret| &secret.name);
-    let reader = Reader::new(&manifest.placeholders, names)
-        .map_err(|why| Error::new(why).help("give fewer or shorter placeholders"))?;
+    let reader = Reader::of(manifest)?;
     let contents: BTreeMap<&Name, &SecretBytes> = bytes
         .iter()
         .filter_map(|(position, bytes)| match plan.targets.get(*position)?.source {
@@ -122,7 +120,7 @@ fn render(
     Ok(targets
         .filter_map(|(position, target)| match (target.source, target.access) {
             (source @ Source::Template(template), Some(_)) => {
-                Some((position, render_one(&reader, template, &contents).map_err(|error| error.within(source))))
+                Some((position, render_one(&reader, template, &contents).map_err(|error| error.of(source))))
             }
             _ => None,
         })
@@ -134,18 +132,7 @@ fn render_one(
     template: &Template,
     contents: &BTreeMap<&Name, &SecretBytes>,
 ) -> Result<SecretBytes> {
-    let text = match &template.text {
-        TemplateText::Inline(text) => SecretBytes::from(text.as_str()),
-        TemplateText::File(path) => read(path).map_err(|error| {
-            Error::new(format!("cannot read {}", path.display())).because(error).help("check the path of the `file`")
-        })?,
-    };
+    let text = template::text(&template.text, &read)?;
     let parsed = reader.parse(text.expose());
-    parsed.and_then(|parsed| parsed.render(text.expose(), contents)).map_err(|bad| {
-        let place = match &template.text {
-            TemplateText::Inline(_) => format!("line {}", bad.line),
-            TemplateText::File(path) => format!("{}, line {}", path.display(), bad.line),
-        };
-        Error::new(format!("{place}: {}", bad.why)).help(bad.help)
-    })
+    parsed.and_then(|parsed| parsed.render(text.expose(), contents)).map_err(|bad| bad.within(&template.text))
 }

@@ -16,22 +16,24 @@ use std::path::Path;
 /// the syntax, the line.
 pub fn parse(text: &str, file: &Path, surroundings: &Surroundings) -> std::result::Result<Manifest, Vec<Error>> {
     let syntax = Syntax::of(text, file);
-    let read = || -> Result<Form> { read_as::<Form>(text, file, syntax) };
+    let read = || -> Result<Form> { read_as::<Form>(text, file, syntax, MANIFEST) };
     match read().map_err(|error| vec![error])? {
         Form { secrets: Some(Shape::List) } => {
-            let raw = read_as(text, file, syntax).map_err(|error| vec![error])?;
+            let raw = read_as(text, file, syntax, MANIFEST).map_err(|error| vec![error])?;
             sops_nix::manifest(raw, surroundings)
         }
         _ if text.trim().is_empty() => {
             Err(vec![Error::new("it is empty").help("write `secrets: {}` if no secrets are wanted")])
         }
         _ => {
-            let raw = read_as(text, file, syntax).map_err(|error| vec![error])?;
+            let raw = read_as(text, file, syntax, MANIFEST).map_err(|error| vec![error])?;
             people::manifest(raw, surroundings)
         }
     }
     .map_err(|errors| errors.into_iter().map(|error| error.within(file.display())).collect())
 }
+
+const MANIFEST: &str = "the manifest";
 
 #[derive(Clone, Copy, PartialEq)]
 enum Syntax {
@@ -88,7 +90,15 @@ impl<'de> Deserialize<'de> for Shape {
     }
 }
 
-fn read_as<T: DeserializeOwned>(text: &str, file: &Path, syntax: Syntax) -> Result<T> {
+/// Reads a file in YAML or JSON that a person writes. `what` it is, for errors.
+///
+/// # Errors
+/// It is not of that form; the file, the field and the line are named.
+pub fn read<T: DeserializeOwned>(text: &str, file: &Path, what: &str) -> Result<T> {
+    read_as(text, file, Syntax::of(text, file), what)
+}
+
+fn read_as<T: DeserializeOwned>(text: &str, file: &Path, syntax: Syntax, what: &str) -> Result<T> {
     let (why, line) = match syntax {
         Syntax::Json => match serde_json::from_str(text) {
             Ok(value) => return Ok(value),
@@ -109,7 +119,7 @@ fn read_as<T: DeserializeOwned>(text: &str, file: &Path, syntax: Syntax) -> Resu
             }
         },
     };
-    let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
+    let at_line = line.map(|line| format!(", line {line}")).unwrap_or_default();
     let why = without_values(&why);
     // serde names Rust's types.
     let why = [
@@ -120,7 +130,8 @@ fn read_as<T: DeserializeOwned>(text: &str, file: &Path, syntax: Syntax) -> Resu
     ]
     .iter()
     .fold(why, |why, (serdes, ours)| why.replace(serdes, ours));
-    let error = Error::new(format!("the manifest {}{line}", file.display())).because_text(&*why);
+    let error = Error::new(format!("{what} {}{at_line}", file.display())).because_text(&*why).in_file(file);
+    let error = line.into_iter().fold(error, Error::at_line);
     let tab = text.lines().position(|line| line.trim_start_matches(' ').starts_with('\t'));
     if let (Syntax::Yaml, Some(tab)) = (syntax, tab) {
         return Err(error.help(format!("line {} is indented with a tab; YAML takes only spaces", tab + 1)));
@@ -185,7 +196,7 @@ fn meant(why: &str) -> Option<&str> {
 
 /// A map whose keys are kept as they stand, also where one stands twice: `serde`'s own maps would drop one in silence.
 #[derive(Default)]
-pub(super) struct Pairs<T>(pub(super) Vec<(String, T)>);
+pub struct Pairs<T>(pub Vec<(String, T)>);
 
 impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Pairs<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {

@@ -11,7 +11,7 @@ mod people;
 mod sops_nix;
 pub mod unit;
 
-pub use form::parse;
+pub use form::{Pairs, parse, read};
 
 use crate::escape::Escape;
 use crate::sops::convert::Output;
@@ -134,6 +134,16 @@ pub enum KeyRequest {
     /// One value, or all of it where there is no such key: sops-nix never looks at the key of a dotenv or INI file,
     /// and its modules always write one.
     KeyOrWhole(KeyPath),
+}
+
+impl KeyRequest {
+    /// The key without which there is nothing to install.
+    pub fn must_exist(&self) -> Option<&KeyPath> {
+        match self {
+            Self::Key(key) => Some(key),
+            Self::Whole | Self::KeyOrWhole(_) => None,
+        }
+    }
 }
 
 /// A file made of text and secrets.

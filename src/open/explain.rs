@@ -16,7 +16,7 @@ use crate::sops::tree::Map;
 use std::path::Path;
 
 /// Which secrets a file is needed by.
-pub(super) fn needed_by(plan: &Plan<'_>, file: &SopsFile<'_>) -> String {
+pub(crate) fn needed_by(plan: &Plan<'_>, file: &SopsFile<'_>) -> String {
     const SHOWN: usize = 5;
     let targets = file.secrets.iter().filter_map(|position| plan.targets.get(*position));
     let shown: Vec<String> = targets.take(SHOWN).map(|target| format!("`{}`", target.file)).collect();
@@ -31,10 +31,12 @@ pub(super) fn needed_by(plan: &Plan<'_>, file: &SopsFile<'_>) -> String {
 pub(super) fn not_sops(error: NotSops, path: &Path, format: Format, bytes: &[u8]) -> Error {
     match error {
         NotSops::Syntax(SyntaxError { line, why }) => {
-            let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
-            let error = Error::new(format!("{line}{why}"));
+            let error = match line {
+                Some(line) => Error::new(format!("line {line}: {why}")).at_line(line as usize),
+                None => Error::new(why),
+            };
             match slip(bytes, format) {
-                Some(slip) => error.help(slip),
+                Some((line, slip)) => error.at_line(line).help(slip),
                 None => error.help(wrong_format(format)),
             }
         }
@@ -71,15 +73,14 @@ fn wrong_format(format: Format) -> String {
     }
 }
 
-/// What may have happened to a file that cannot be read, told from its lines.
-fn slip(bytes: &[u8], format: Format) -> Option<String> {
+/// What may have happened to a file that cannot be read, told from its lines; and the line.
+fn slip(bytes: &[u8], format: Format) -> Option<(usize, String)> {
     let lines = || bytes.split(|byte| *byte == b'\n').enumerate();
     let find = |test: fn(&[u8]) -> bool| lines().find(|(_, line)| test(line)).map(|(number, _)| number + 1);
     let is_mark = |line: &[u8]| [&b"<<<<<<< "[..], b">>>>>>> "].iter().any(|mark| line.starts_with(mark));
     if let Some(line) = find(is_mark) {
-        return Some(format!(
-            "line {line} is the mark of a merge conflict: resolve it, then check the file with `sops decrypt`"
-        ));
+        let mark = "is the mark of a merge conflict: resolve it, then check the file with `sops decrypt`";
+        return Some((line, format!("line {line} {mark}")));
     }
     let is_indented_with_a_tab = |line: &[u8]| {
         let text = line.trim_ascii_start();
@@ -89,7 +90,7 @@ fn slip(bytes: &[u8], format: Format) -> Option<String> {
     if format == Format::Yaml
         && let Some(line) = find(is_indented_with_a_tab)
     {
-        return Some(format!("line {line} is indented with a tab; YAML takes only spaces"));
+        return Some((line, format!("line {line} is indented with a tab; YAML takes only spaces")));
     }
     None
 }
@@ -255,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_tab_is_a_slip_only_where_it_indents() {
-        let slip = |text: &str| slip(text.as_bytes(), Format::Yaml).unwrap_or_default();
+        let slip = |text: &str| slip(text.as_bytes(), Format::Yaml).unwrap_or_default().1;
         assert!(slip("a:\n\tb: c\n").starts_with("line 2 is indented with a tab"));
         assert!(slip("a:\n  \tb: c\n").starts_with("line 2 is indented with a tab"));
         assert_eq!(slip("a:\n  b: c\td # \te\n\t\n"), "");

@@ -3,9 +3,12 @@
 
 mod explain;
 
+pub(crate) use explain::needed_by;
+
 use crate::error::{Error, printable};
 use crate::identity::Identities;
 use crate::manifest::{KeyRequest, Secret};
+use crate::parallel;
 use crate::plan::{Failure, Plan, SopsFile, Source};
 use crate::secret::SecretBytes;
 use crate::sops::convert::Output;
@@ -18,9 +21,6 @@ use crate::sops::{EncryptedFile, VerifiedFile};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 /// What the sops files of a plan gave.
 pub struct Contents {
@@ -44,28 +44,10 @@ pub struct Means<'a> {
 
 /// Opens all files, several at a time. One that fails does not keep the others from being opened.
 pub fn open(plan: &Plan<'_>, means: &Means<'_>) -> Contents {
-    let next = AtomicUsize::new(0);
-    let results = Mutex::new(BTreeMap::new());
-    let work = || {
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(file) = plan.files.get(number) else { break };
-            let result = open_file(plan, file, means);
-            results.lock().unwrap_or_else(PoisonError::into_inner).insert(number, result);
-        }
-    };
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(plan.files.len());
-    thread::scope(|scope| {
-        for _ in 1..threads {
-            // Where no more threads can be had, those that there are do all the work.
-            if thread::Builder::new().spawn_scoped(scope, work).is_err() {
-                break;
-            }
-        }
-        work();
-    });
+    let opened =
+        parallel::each(plan.files.len(), |number| plan.files.get(number).map(|file| open_file(plan, file, means)));
     let mut contents = Contents { secrets: BTreeMap::new(), failures: Vec::new(), notices: Vec::new() };
-    for mut opened in results.into_inner().unwrap_or_else(PoisonError::into_inner).into_values() {
+    for mut opened in opened.into_iter().flatten() {
         contents.secrets.append(&mut opened.secrets);
         contents.failures.append(&mut opened.failures);
         contents.notices.append(&mut opened.notices);
@@ -115,7 +97,7 @@ fn open_file(plan: &Plan<'_>, file: &SopsFile<'_>, means: &Means<'_>) -> Content
             Ok(bytes) => {
                 contents.secrets.insert(*position, bytes);
             }
-            Err(error) => contents.failures.push(Failure { targets: vec![*position], error: error.within(source) }),
+            Err(error) => contents.failures.push(Failure { targets: vec![*position], error: error.of(source) }),
         }
     }
     contents.notices = taking.notices;
@@ -205,36 +187,45 @@ impl<'a> Taking<'a> {
 }
 
 /// What a sops file tells without a key.
-pub struct Checked {
-    /// Keys that lead nowhere, by their position among those that were asked for.
-    pub missing: Vec<(usize, Error)>,
+pub struct Inspected {
     /// Who can open the file; `None` for a plain age file, which does not say.
     pub metadata: Option<Metadata>,
+    documents: Vec<Map>,
 }
 
-/// Reads a sops file without decrypting it, and looks for `keys` in it.
+/// Reads a sops file without decrypting it.
 ///
 /// # Errors
 /// The same as when it is opened, as far as they can be told without a key.
-pub fn check(
+pub fn inspect(
     path: &Path,
     format: Format,
-    keys: &[Option<&KeyPath>],
     read: &dyn Fn(&Path) -> io::Result<SecretBytes>,
-) -> Result<Checked, Error> {
+) -> Result<Inspected, Error> {
     let bytes = read(path).map_err(unreadable)?;
     if format == Format::Age {
-        return Ok(Checked { missing: Vec::new(), metadata: None });
+        return Ok(Inspected { metadata: None, documents: Vec::new() });
     }
     let file = EncryptedFile::read(bytes.expose(), format)
         .map_err(|error| explain::not_sops(error, path, format, bytes.expose()))?;
-    let finder = Finder::new(file.documents().first().unwrap_or(&EMPTY));
-    let missing = |(position, key): (usize, &Option<&KeyPath>)| {
-        let key = (*key)?;
-        let miss = finder.find(key).err()?;
-        Some((position, explain::not_found(&miss, key, &finder, file.documents(), path)))
-    };
-    let missing = keys.iter().enumerate().filter_map(missing).collect();
-    drop(finder);
-    Ok(Checked { missing, metadata: Some(file.into_metadata()) })
+    let (metadata, documents) = file.into_parts();
+    Ok(Inspected { metadata: Some(metadata), documents })
+}
+
+impl Inspected {
+    /// Finds keys in the file.
+    pub fn finder(&self) -> Finder<'_> {
+        Finder::new(self.documents.first().unwrap_or(&EMPTY))
+    }
+
+    /// Makes sure that there is a key. `path` is the file's, for the error. A plain age file has none.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn find<'a>(&'a self, finder: &Finder<'a>, key: &KeyPath, path: &Path) -> Result<(), Error> {
+        match (&self.metadata, finder.find(key)) {
+            (None, _) | (_, Ok(_)) => Ok(()),
+            (Some(_), Err(miss)) => Err(explain::not_found(&miss, key, finder, &self.documents, path)),
+        }
+    }
 }

@@ -171,13 +171,13 @@ pub fn plan<'a>(manifest: &'a Manifest, owners: &Owners<'_>) -> std::result::Res
     for (position, (source, file)) in secrets.chain(templates).enumerate() {
         let installation = source.installation();
         let access = access(&installation.access, owners)
-            .map_err(|error| plan.failures.push(Failure { targets: vec![position], error: error.within(source) }))
+            .map_err(|error| plan.failures.push(Failure { targets: vec![position], error: error.of(source) }))
             .ok();
         let ids = access.and_then(|access| access.ids);
         let outside = match places.add(position, source, &file, installation, ids) {
             Ok(outside) => outside,
             Err(error) => {
-                errors.push(error.within(source));
+                errors.push(error.of(source));
                 None
             }
         };
@@ -185,7 +185,7 @@ pub fn plan<'a>(manifest: &'a Manifest, owners: &Owners<'_>) -> std::result::Res
             let number = *known_files.entry(secret.sops_file.components().collect()).or_insert(plan.files.len());
             match plan.files.get_mut(number) {
                 Some(file) if file.format != secret.format => {
-                    errors.push(mixed_formats(file, secret.format, &plan.targets).within(source));
+                    errors.push(mixed_formats(file, secret.format, &plan.targets).of(source));
                 }
                 Some(file) => file.secrets.push(position),
                 None => {

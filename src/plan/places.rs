@@ -81,7 +81,7 @@ impl<'a> Places<'a> {
                 errors.push(
                     Error::new(format!("its path {path} lies below {directory}, which is the path of the {other}"))
                         .help("change one of them")
-                        .within(source),
+                        .of(source),
                 );
             }
             above.push((path, *source));
@@ -94,7 +94,7 @@ impl<'a> Places<'a> {
                 Err(why) => errors.push(
                     Error::new(format!("its path below {} {why}", self.manifest.symlink_path))
                         .help("choose another `path`")
-                        .within(source),
+                        .of(source),
                 ),
             }
         }

@@ -73,9 +73,9 @@ impl EncryptedFile {
         &self.documents
     }
 
-    /// Its metadata alone.
-    pub fn into_metadata(self) -> Metadata {
-        self.metadata
+    /// Its metadata, and its documents as they are.
+    pub fn into_parts(self) -> (Metadata, Vec<Map>) {
+        (self.metadata, self.documents)
     }
 
     /// Decrypts the whole file and verifies its MAC.

@@ -34,6 +34,34 @@ pub struct Image {
     groups: String,
 }
 
+/// The accounts of another host, as far as its lists of them are at hand. Where there is no list of groups, every group is
+/// taken to exist.
+pub struct Listed {
+    lists: Image,
+    has_groups: bool,
+}
+
+impl Listed {
+    /// The accounts of a host's `passwd` and `group`.
+    pub fn new(users: String, groups: Option<String>) -> Self {
+        Self { has_groups: groups.is_some(), lists: Image { users, groups: groups.unwrap_or_default() } }
+    }
+}
+
+impl Accounts for Listed {
+    fn user(&self, name: &str) -> io::Result<Option<Ids>> {
+        self.lists.user(name)
+    }
+
+    fn group(&self, name: &str) -> io::Result<Option<u32>> {
+        if self.has_groups { self.lists.group(name) } else { Ok(Some(0)) }
+    }
+
+    fn known(&self) -> Vec<String> {
+        self.lists.known()
+    }
+}
+
 impl Image {
     /// The image below `root`, or `None` where it lists no accounts. Its files are reached as everything below the root
     /// is: a link in it does not lead to the host's.

@@ -6,12 +6,15 @@
 mod braces;
 mod texts;
 
+use crate::error::Error;
 use crate::escape::Escape;
-use crate::manifest::Placeholders;
 use crate::manifest::name::Name;
+use crate::manifest::{Manifest, Placeholders, TemplateText};
 use crate::secret::SecretBytes;
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 use texts::Texts;
 
 /// Takes templates apart. It is made once for all templates of a manifest.
@@ -70,6 +73,20 @@ struct Reference<'t> {
     offset: usize,
 }
 
+/// The text of a template.
+///
+/// # Errors
+/// It stands in a file that cannot be read.
+pub fn text(text: &TemplateText, read: &dyn Fn(&Path) -> io::Result<SecretBytes>) -> Result<SecretBytes, Error> {
+    match text {
+        TemplateText::Inline(text) => Ok(SecretBytes::from(text.as_str())),
+        TemplateText::File(path) => read(path).map_err(|error| {
+            let error = Error::new(format!("cannot read {}", path.display())).because(error).in_file(path);
+            error.help("check the path of the `file`")
+        }),
+    }
+}
+
 /// What is wrong at one place of a template.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Bad {
@@ -81,7 +98,29 @@ pub struct Bad {
     pub help: String,
 }
 
+impl Bad {
+    /// The error, with the place in the template.
+    pub fn within(self, text: &TemplateText) -> Error {
+        let error = match text {
+            TemplateText::Inline(_) => Error::new(format!("line {}: {}", self.line, self.why)),
+            TemplateText::File(path) => {
+                Error::new(format!("{}, line {}: {}", path.display(), self.line, self.why)).in_file(path)
+            }
+        };
+        error.at_line(self.line).help(self.help)
+    }
+}
+
 impl<'a> Reader<'a> {
+    /// Prepares for the templates of a manifest.
+    ///
+    /// # Errors
+    /// Its placeholders are too many to be looked for.
+    pub fn of(manifest: &'a Manifest) -> Result<Self, Error> {
+        Self::new(&manifest.placeholders, manifest.secrets.iter().map(|secret| &secret.name))
+            .map_err(|why| Error::new(why).help("give fewer or shorter placeholders"))
+    }
+
     /// Prepares for a manifest with these placeholders and `secrets`. The error says why that is impossible.
     pub fn new(placeholders: &'a Placeholders, secrets: impl Iterator<Item = &'a Name>) -> Result<Self, String> {
         let syntax = match placeholders {

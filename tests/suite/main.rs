@@ -7,6 +7,7 @@
 
 mod activation;
 mod cat;
+mod check;
 mod common;
 mod differential;
 mod errors;
