@@ -20,3 +20,4 @@ pub mod sops;
 pub mod system;
 pub mod template;
 pub mod units;
+pub mod voice;

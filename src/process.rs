@@ -5,13 +5,19 @@ use sops_install::identity::Variables;
 use sops_install::secret::SecretBytes;
 use sops_install::system::machine::SECRET_VARIABLES;
 use sops_install::system::process::prepare;
+use sops_install::voice::{Level, Voice};
+use std::fs::File;
 use std::io::IsTerminal;
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 /// Prepares the process, carries out `command` in it, and gives its exit code.
 pub(crate) fn run(program: &'static str, command: impl FnOnce(&mut Process<'_>) -> anyhow::Result<Exit>) -> ExitCode {
+    let is_terminal = std::io::stderr().is_terminal();
+    let file = std::io::stderr().as_fd().try_clone_to_owned().and_then(|file| File::from(file).metadata()).ok();
+    let voice = Voice::of(program, is_terminal, file.as_ref(), &|name| std::env::var_os(name));
     let mut process = Process {
-        program,
+        voice,
         secret_variables: take_secret_variables(),
         export: &mut export,
         output: &mut std::io::stdout().lock(),
@@ -22,7 +28,7 @@ pub(crate) fn run(program: &'static str, command: impl FnOnce(&mut Process<'_>) 
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
             // If it is standard error that cannot be written to, there is nobody left to tell.
-            let _ = writeln!(process.errors, "{program}: error: {error:#}");
+            let _ = process.errors.write_all(voice.told(Level::Error, &format!("{error:#}")).as_bytes());
             ExitCode::from(Exit::Failed as u8)
         }
     }

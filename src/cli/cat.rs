@@ -38,7 +38,7 @@ pub(super) fn run(arguments: &Cat, process: &mut Process<'_>) -> anyhow::Result<
         output: arguments.output.as_deref().and_then(Output::from_name),
     };
     let sources = KeySources { usual_places: usual_places(), ..KeySources::default() };
-    let identities = Identities::load(&sources, &variables(process), &machine());
+    let identities = Identities::load(&sources, &variables(process), &machine(process.voice));
     let bytes = match open::one(&request, &Means { keyring: &identities, identities: &identities, read: &read }) {
         Ok(bytes) => bytes,
         Err(error) => {

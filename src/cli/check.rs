@@ -1,7 +1,7 @@
 //! `sops-install check`: what is wrong with manifests and their files, as far as that shows without a private key.
 
 use super::table::table;
-use super::{Exit, Process, machine, recipient, report, setting, tell};
+use super::{Exit, Process, machine, recipient, report, say, setting};
 use crate::check::{self, Finding, HostKeys, Subject, fleet};
 use crate::error::{Error, Result, printable};
 use crate::manifest::Manifest;
@@ -9,6 +9,7 @@ use crate::parallel;
 use crate::plan::{self, Owners, Plan};
 use crate::system::accounts::Listed;
 use crate::system::read::read;
+use crate::voice::{Level, Voice};
 use anyhow::Context;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -89,7 +90,7 @@ pub(super) fn run(arguments: &Check, process: &mut Process<'_>) -> anyhow::Resul
         as_json(&checked)?
     } else {
         for text in told(&checked, arguments.hosts.is_some()) {
-            tell(process, &format!("error: {text}"))?;
+            say(process, Level::Error, &text)?;
         }
         as_table(&checked)
     };
@@ -131,11 +132,12 @@ fn jobs(arguments: &Check) -> std::result::Result<Vec<Job>, Vec<Error>> {
 
 fn keys(recipients: &[String], files: &[PathBuf], place: &str) -> Result<HostKeys> {
     let mut keys = HostKeys::default();
+    let host = machine(Voice::plain("sops-install"));
     for recipient in recipients {
         keys.add(recipient).map_err(|bad| bad.within(place))?;
     }
     for file in files {
-        keys.add_file(file, &recipient::read_keys(file)?, &machine())?;
+        keys.add_file(file, &recipient::read_keys(file)?, &host)?;
     }
     Ok(keys)
 }

@@ -1,7 +1,7 @@
 //! `sops-install install`: carries out a manifest.
 
 use super::setting::{self, Caller};
-use super::{Exit, Process, report, tell, variables};
+use super::{Exit, Process, report, tell, variables, warn};
 use crate::changes::{Change, Changes, subject};
 use crate::error::Error;
 use crate::identity::Variables;
@@ -86,13 +86,13 @@ impl Order<'_> {
             owners => owners,
         };
         let manifest_path = setting::absolute(self.manifest).map_err(one)?;
-        let Process { program, errors, export, .. } = process;
-        let mut say = setting::sayer(program, *errors);
+        let Process { voice, errors, export, .. } = process;
+        let mut say = setting::sayer(*voice, *errors);
         if !root.is_host() && image.is_none() && !user_mode {
             say("there is no list of accounts below the root: owners are looked up on this host");
         }
         let mut run = Run {
-            site: setting::site(&root, user_mode, self.caller, &mut say),
+            site: setting::site(&root, *voice, user_mode, self.caller, &mut say),
             manifest_path: &manifest_path,
             now: setting::now(),
             owners,
@@ -147,7 +147,7 @@ impl Done {
                     lines(&shown.changes.lines(true), process)?;
                 }
                 if let Some(error) = &shown.not_compared {
-                    tell(process, &format!("warning: {}", error.one_line()))?;
+                    warn(process, &error.one_line())?;
                 }
                 report(process, &shown.failures)?;
                 report(process, &shown.failed_after)

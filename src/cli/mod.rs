@@ -18,6 +18,7 @@ use crate::identity::host::Host;
 use crate::manifest::UsualPlaces;
 use crate::secret::SecretBytes;
 use crate::system::machine::Machine;
+use crate::voice::{Level, Voice};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use std::borrow::Borrow;
@@ -107,8 +108,8 @@ pub enum Exit {
 
 /// What a command needs of its process.
 pub struct Process<'a> {
-    /// What the program is called, at the beginning of each line for people.
-    pub program: &'static str,
+    /// How people are told something.
+    pub voice: Voice,
     /// Variables that hold keys. They were taken out of the environment, which is handed on to programs that are run.
     pub secret_variables: Variables,
     /// Sets a variable for the programs that are run.
@@ -149,8 +150,8 @@ fn variables(process: &mut Process<'_>) -> Variables {
     variables
 }
 
-fn machine() -> Arc<dyn Host> {
-    Arc::new(Machine::default())
+fn machine(voice: Voice) -> Arc<dyn Host> {
+    Arc::new(Machine::new(voice))
 }
 
 /// Where sops looks for identities of the user who runs the program.
@@ -165,9 +166,17 @@ fn usual_places() -> UsualPlaces {
 
 /// Tells people something, on a line of its own.
 fn tell(process: &mut Process<'_>, text: &str) -> anyhow::Result<()> {
-    writeln!(process.errors, "{}: {text}", process.program).context("cannot write to standard error")
+    say(process, Level::Info, text)
+}
+
+fn warn(process: &mut Process<'_>, text: &str) -> anyhow::Result<()> {
+    say(process, Level::Warning, text)
+}
+
+fn say(process: &mut Process<'_>, level: Level, text: &str) -> anyhow::Result<()> {
+    process.errors.write_all(process.voice.told(level, text).as_bytes()).context("cannot write to standard error")
 }
 
 fn report(process: &mut Process<'_>, failed: &[impl Borrow<Error>]) -> anyhow::Result<()> {
-    failed.iter().try_for_each(|error| tell(process, &format!("error: {}", error.borrow())))
+    failed.iter().try_for_each(|error| say(process, Level::Error, &error.borrow().to_string()))
 }

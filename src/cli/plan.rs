@@ -2,7 +2,7 @@
 
 use super::setting::{self, Caller};
 use super::table::table;
-use super::{Exit, Process, install, report, tell, variables};
+use super::{Exit, Process, install, report, variables, warn};
 use crate::changes::{Change, Differences, kind};
 use crate::error::Error;
 use crate::install::{Preview, Run, Step, preview};
@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Plan, process: &mut Process<'_>) -> anyhow::Result
     let text = if arguments.json { as_json(&shown)? } else { as_table(&shown) };
     process.output.write_all(text.as_bytes()).context("cannot write to standard output")?;
     if let Some(error) = &shown.not_compared {
-        tell(process, &format!("warning: {}", error.one_line()))?;
+        warn(process, &error.one_line())?;
     }
     report(process, &shown.failures)?;
     Ok(if shown.failures.is_empty() { Exit::Done } else { Exit::Partly })
@@ -49,10 +49,10 @@ fn look(arguments: &Plan, process: &mut Process<'_>) -> Result<Preview, Vec<Erro
     let image = setting::image(&root).map_err(one)?;
     let manifest_path = setting::absolute(&arguments.manifest).map_err(one)?;
     let user_mode = manifest.storage == Storage::UserDirectory;
-    let Process { program, errors, export, .. } = process;
-    let mut say = setting::sayer(program, *errors);
+    let Process { voice, errors, export, .. } = process;
+    let mut say = setting::sayer(*voice, *errors);
     let mut run = Run {
-        site: setting::site(&root, user_mode, Caller::Person, &mut say),
+        site: setting::site(&root, *voice, user_mode, Caller::Person, &mut say),
         manifest_path: &manifest_path,
         now: setting::now(),
         owners: setting::owners(manifest.storage, image.as_ref()),

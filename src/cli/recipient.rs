@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::identity::{is_a_key, recipients};
 use crate::secret::SecretBytes;
 use crate::system::read::read;
+use crate::voice::Voice;
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,7 @@ pub(super) fn run(arguments: &Recipient, process: &mut Process<'_>) -> anyhow::R
     let files = if arguments.files.is_empty() { &stdin[..] } else { &arguments.files };
     let mut exit = Exit::Done;
     for file in files {
-        match of_file(file) {
+        match of_file(file, process.voice) {
             Ok(recipients) => {
                 for recipient in recipients {
                     writeln!(process.output, "{recipient}").context("cannot write to standard output")?;
@@ -35,9 +36,9 @@ pub(super) fn run(arguments: &Recipient, process: &mut Process<'_>) -> anyhow::R
     Ok(exit)
 }
 
-fn of_file(file: &Path) -> Result<Vec<String>> {
+fn of_file(file: &Path, voice: Voice) -> Result<Vec<String>> {
     let bytes = read_keys(file)?;
-    recipients(&bytes, &file.display().to_string(), &machine()).map_err(|problems| no_key(file, &problems))
+    recipients(&bytes, &file.display().to_string(), &machine(voice)).map_err(|problems| no_key(file, &problems))
 }
 
 /// Reads a file of keys.

@@ -10,6 +10,7 @@ use crate::system::accounts::{HostAccounts, Image};
 use crate::system::read::read;
 use crate::system::root::Root;
 use crate::system::units::Channel;
+use crate::voice::{Level, Voice};
 use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -82,7 +83,13 @@ pub(super) fn may_install(manifest: &Manifest) -> Result<()> {
 }
 
 /// The machine, as the environment tells it.
-pub(super) fn site<'a>(root: &'a Root, user_mode: bool, caller: Caller, say: &'a mut dyn FnMut(&str)) -> Site<'a> {
+pub(super) fn site<'a>(
+    root: &'a Root,
+    voice: Voice,
+    user_mode: bool,
+    caller: Caller,
+    say: &'a mut dyn FnMut(&str),
+) -> Site<'a> {
     let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
     let variable = |name: &str| {
         // What systemd says is where it is on this host.
@@ -95,7 +102,7 @@ pub(super) fn site<'a>(root: &'a Root, user_mode: bool, caller: Caller, say: &'a
         // Below another root there is no home.
         state_directory: state::directory(!user_mode || !root.is_host(), &variable, home.as_deref()),
         channel: channel(root, user_mode, caller),
-        host: machine(),
+        host: machine(voice),
         say,
     }
 }
@@ -128,9 +135,13 @@ pub(super) fn time(seconds: i64) -> String {
 }
 
 /// Takes what there is to say on the way. The exit code tells what became of the machine, also where nobody can read it.
-pub(super) fn sayer<'a>(program: &'static str, errors: &'a mut dyn Write) -> impl FnMut(&str) + 'a {
+pub(super) fn sayer<'a>(voice: Voice, errors: &'a mut dyn Write) -> impl FnMut(&str) + 'a {
     move |text: &str| {
-        let _ = writeln!(errors, "{program}: {}", printable(text));
+        let (level, text) = match text.strip_prefix("warning: ") {
+            Some(text) => (Level::Warning, text),
+            None => (Level::Info, text),
+        };
+        let _ = errors.write_all(voice.told(level, &printable(text)).as_bytes());
     }
 }
 

@@ -49,9 +49,9 @@ fn look(arguments: &Status, process: &mut Process<'_>) -> Result<(Place, Install
     let one = |error: Error| vec![error];
     let place = Place::of(arguments.manifest.as_deref())?;
     let root = Root::open(&arguments.root).map_err(one)?;
-    let Process { program, errors, .. } = process;
-    let mut say = setting::sayer(program, *errors);
-    let site = setting::site(&root, place.user_mode, Caller::Person, &mut say);
+    let Process { voice, errors, .. } = process;
+    let mut say = setting::sayer(*voice, *errors);
+    let site = setting::site(&root, *voice, place.user_mode, Caller::Person, &mut say);
     let location = Location { mount_point: &place.mount_point, symlink_path: &place.symlink_path };
     let installed = status(location, &site).map_err(one)?;
     Ok((place, installed))

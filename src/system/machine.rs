@@ -5,6 +5,7 @@ use super::read::read;
 use crate::error::printable;
 use crate::identity::host::{Call, Finished, Host};
 use crate::secret::SecretBytes;
+use crate::voice::{Level, Voice};
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,10 +13,23 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ScopedJoinHandle};
 
 /// This machine.
-#[derive(Default)]
 pub struct Machine {
+    voice: Voice,
     /// One question at a time, also where several files are opened at once.
     asking: Mutex<()>,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self::new(Voice::plain("sops-install"))
+    }
+}
+
+impl Machine {
+    /// A machine whose messages have this voice.
+    pub fn new(voice: Voice) -> Self {
+        Self { voice, asking: Mutex::new(()) }
+    }
 }
 
 /// Variables that hold keys. The program takes them out of its environment before it does anything else, so that no
@@ -64,7 +78,7 @@ impl Host for Machine {
 
     fn show(&self, message: &str) {
         // Where standard error cannot be written, there is nobody to show it to.
-        let _ = writeln!(io::stderr(), "sops-install: {}", printable(message));
+        let _ = io::stderr().write_all(self.voice.told(Level::Info, &printable(message)).as_bytes());
     }
 }
 
