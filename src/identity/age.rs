@@ -133,7 +133,10 @@ impl PluginKey {
         let _one_at_a_time = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let asking = Asking(Arc::clone(&self.host));
         match age::plugin::IdentityPluginV1::new(&self.plugin, std::slice::from_ref(&self.identity), asking) {
-            Ok(plugin) => open(&plugin),
+            Ok(plugin) => {
+                let _waiting = self.host.wait_for(&format!("age-plugin-{}", self.plugin));
+                open(&plugin)
+            }
             Err(_) => Broken::Identity(format!("the plugin age-plugin-{} is not on the PATH", self.plugin)).into(),
         }
     }

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 /// The machine, as far as identities need it. Tests have their own.
 pub trait Host: Send + Sync {
@@ -24,6 +25,24 @@ pub trait Host: Send + Sync {
 
     /// Shows a person a message, such as that a key wants to be touched.
     fn show(&self, message: &str);
+
+    /// Tells a person that this waits for `what`, if it still does after a second. [`Self::run`] does that by itself.
+    fn wait_for(&self, _what: &str) -> Waiting {
+        Waiting::default()
+    }
+}
+
+/// The wait ends when this is dropped.
+#[derive(Default)]
+pub struct Waiting {
+    _end: Option<Sender<()>>,
+}
+
+impl Waiting {
+    /// A wait whose end the receiver of this channel is told by being disconnected.
+    pub fn until_dropped(end: Sender<()>) -> Self {
+        Self { _end: Some(end) }
+    }
 }
 
 /// A program to run.

@@ -3,14 +3,16 @@
 use super::ask::{self, Answer};
 use super::read::read;
 use crate::error::printable;
-use crate::identity::host::{Call, Finished, Host};
+use crate::identity::host::{Call, Finished, Host, Waiting};
 use crate::secret::SecretBytes;
 use crate::voice::{Level, Voice};
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ScopedJoinHandle};
+use std::time::Duration;
 
 /// This machine.
 pub struct Machine {
@@ -32,6 +34,9 @@ impl Machine {
     }
 }
 
+/// How long a person waits without being told for what.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Variables that hold keys. The program takes them out of its environment before it does anything else, so that no
 /// program that it runs gets them.
 pub const SECRET_VARIABLES: [&str; 1] = ["SOPS_AGE_KEY"];
@@ -42,6 +47,8 @@ impl Host for Machine {
     }
 
     fn run(&self, call: &Call<'_>) -> io::Result<Finished> {
+        let program = Path::new(&call.program).file_name().unwrap_or(&call.program).to_string_lossy();
+        let _waiting = self.wait_for(&program);
         let mut command = Command::new(&call.program);
         command.args(&call.arguments).envs(call.variables.iter().map(|(name, value)| (name, value)));
         let ((output, output_end), (complaint, complaint_end)) = (io::pipe()?, io::pipe()?);
@@ -62,6 +69,23 @@ impl Host for Machine {
             let status = child.wait()?;
             Ok(Finished { succeeded: status.success(), output: output?, complaint: last_line(&complaint?) })
         })
+    }
+
+    fn wait_for(&self, what: &str) -> Waiting {
+        let (end, ended) = mpsc::channel();
+        let message = format!("waiting for {what}, which may want a passphrase, a PIN or a touch");
+        let told = self.voice.told(Level::Info, &printable(&message));
+        let wait = move || {
+            if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                // Where standard error cannot be written, there is nobody to tell.
+                let _ = io::stderr().write_all(told.as_bytes());
+            }
+        };
+        // Without a thread nobody is told, and all else is done.
+        match thread::Builder::new().spawn(wait) {
+            Ok(_) => Waiting::until_dropped(end),
+            Err(_) => Waiting::default(),
+        }
     }
 
     fn ask(&self, question: &str) -> Result<SecretBytes, String> {

@@ -300,6 +300,23 @@ fn a_real_plugin_opens_what_it_encrypted() {
 }
 
 #[test]
+fn a_program_that_takes_its_time_is_named() {
+    let sandbox = Sandbox::new();
+    let key = fixture("keys/age.txt");
+    for (seconds, is_told) in [("0", false), ("1.5", true)] {
+        program(&sandbox, "slow-key", &format!("sleep {seconds}\nexec cat {}", key.display()));
+        let manifest = manifest(&sandbox, &encrypted("secrets.yaml").display().to_string(), "");
+        let mut command = sandbox.command();
+        command.args(["install", manifest.to_str().unwrap()]).env("PATH", path(&sandbox));
+        let output = command.env("SOPS_AGE_KEY_CMD", "slow-key").output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        let told = "sops-install: waiting for slow-key, which may want a passphrase, a PIN or a touch\n";
+        assert_eq!(said.contains(told), is_told, "{said}");
+    }
+}
+
+#[test]
 fn gpg_is_run_once_to_list_and_once_to_decrypt() {
     if !has("gpg") || !has("sops") {
         return skip("identities::gpg_is_run_once", "gpg and sops");
