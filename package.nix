@@ -1,4 +1,9 @@
-{ lib, rustPlatform }:
+{
+  installShellFiles,
+  lib,
+  rustPlatform,
+  stdenv,
+}:
 let
   manifest = lib.importTOML ./Cargo.toml;
 in
@@ -11,6 +16,7 @@ rustPlatform.buildRustPackage {
     fileset = lib.fileset.unions [
       ./Cargo.lock
       ./Cargo.toml
+      ./examples/manual.rs
       ./src
       ./tests/fixtures
     ];
@@ -23,6 +29,20 @@ rustPlatform.buildRustPackage {
     "--lib"
     "--bins"
   ];
+
+  nativeBuildInputs = [ installShellFiles ];
+
+  # It needs the programs that it describes, so it is built with them.
+  cargoBuildFlags = [
+    "--bins"
+    "--example"
+    "manual"
+  ];
+  postInstall = lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
+    "$(find target -path '*/release/examples/manual' -type f -print -quit)" manual
+    installManPage manual/man1/*
+    installShellCompletion manual/completions/*
+  '';
 
   meta = {
     inherit (manifest.package) description;

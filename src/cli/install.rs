@@ -12,7 +12,11 @@ use crate::system::root::Root;
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 
-pub(super) const EXIT_CODES: &str = "Exit codes:
+pub(super) const AFTER_HELP: &str = "Examples:
+  sudo sops-install install /etc/secrets/manifest.yaml
+  sops-install install --verbose manifest.yaml
+
+Exit codes:
   0  installed, or nothing to do
   1  nothing was changed; the generation that was live before still is
   2  the command line is wrong

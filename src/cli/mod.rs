@@ -20,7 +20,7 @@ use crate::secret::SecretBytes;
 use crate::system::machine::Machine;
 use crate::voice::{Level, Voice};
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::borrow::Borrow;
 use std::io::Write;
 use std::path::PathBuf;
@@ -29,6 +29,11 @@ use std::sync::Arc;
 /// Installs secrets from sops files on a machine.
 #[derive(Parser)]
 #[command(version, about, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  sops-install check manifest.yaml         find mistakes, without a private key
+  sops-install plan manifest.yaml          see what would change
+  sops-install install manifest.yaml       install
+  sops-install status                      see what is installed")]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -37,10 +42,14 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Decrypts the sops files of a manifest and installs its secrets.
-    #[command(after_help = install::EXIT_CODES)]
+    #[command(after_help = install::AFTER_HELP)]
     Install(install::Install),
     /// Shows what an installation would change, and changes nothing.
-    #[command(after_help = "Exit codes:
+    #[command(after_help = "Examples:
+  sudo sops-install plan /etc/secrets/manifest.yaml
+  sops-install plan --json manifest.yaml
+
+Exit codes:
   0  shown
   1  nothing would be installed
   2  the command line is wrong
@@ -52,7 +61,11 @@ enum Command {
     #[command(after_help = check::AFTER_HELP)]
     Check(check::Check),
     /// Shows what is installed, and whether it is still as it was installed.
-    #[command(after_help = "Exit codes:
+    #[command(after_help = "Examples:
+  sudo sops-install status
+  sops-install status manifest.yaml --json
+
+Exit codes:
   0  all is as it was installed
   1  nothing is installed, or it cannot be looked at
   2  the command line is wrong
@@ -61,7 +74,11 @@ enum Command {
     /// Makes the previous generation live again, with its links.
     ///
     /// It must have been kept: set `keepGenerations` to 2 or more.
-    #[command(after_help = "Exit codes:
+    #[command(after_help = "Examples:
+  sudo sops-install rollback
+  sudo sops-install rollback /etc/secrets/manifest.yaml
+
+Exit codes:
   0  rolled back
   1  nothing was changed
   2  the command line is wrong
@@ -71,13 +88,22 @@ enum Command {
     ///
     /// Identities are found as sops finds them: in SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, the file sops/age/keys.txt in the
     /// directory for configuration, and the SSH keys of the home.
-    #[command(after_help = "Exit codes:
+    #[command(after_help = "Examples:
+  sops-install cat secrets.yaml                       the whole file
+  sops-install cat secrets.yaml github/oauth_token    one value
+  sops-install cat secrets.yaml servers --output json
+
+Exit codes:
   0  printed
   1  nothing was printed
   2  the command line is wrong")]
     Cat(cat::Cat),
     /// Makes a new age identity.
-    #[command(after_help = "Exit codes:
+    #[command(after_help = "Examples:
+  sudo sops-install keygen --output /etc/secrets/key.txt
+  sops-install keygen | age -p > key.txt.age
+
+Exit codes:
   0  made
   1  nothing was made
   2  the command line is wrong")]
@@ -86,7 +112,11 @@ enum Command {
     ///
     /// Takes files of age identities and SSH keys, private or public. For an Ed25519 SSH key it prints what ssh-to-age
     /// prints, for an RSA key the PGP fingerprint that ssh-to-pgp prints.
-    #[command(after_help = "Exit codes:
+    #[command(after_help = "Examples:
+  sops-install recipient /etc/ssh/ssh_host_ed25519_key.pub
+  ssh-keyscan -t ed25519 server | cut -d' ' -f2- | sops-install recipient
+
+Exit codes:
   0  printed
   1  one of the files holds no key that can be used
   2  the command line is wrong")]
@@ -120,6 +150,11 @@ pub struct Process<'a> {
     pub output_is_terminal: bool,
     /// What there is to tell.
     pub errors: &'a mut dyn Write,
+}
+
+/// The commands and their flags, for man pages and the completions of shells.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// Carries out a command line.

@@ -13,6 +13,7 @@ mod differential;
 mod errors;
 mod failures;
 mod generations;
+mod help;
 mod hostile;
 mod identities;
 mod inspection;
