@@ -9,7 +9,7 @@ let
   inherit (lib) mkOption types;
 
   cfg = config.sops;
-  script = import ./common/script.nix { inherit cfg lib pkgs; };
+  script = import ./common/script.nix { inherit cfg lib; };
 
   # /run is empty after a boot, and an activation comes only with a switch. So both install.
   installer =

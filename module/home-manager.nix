@@ -11,7 +11,7 @@ let
 
   cfg = config.sops;
   qubes = cfg.gnupg.qubes-split-gpg;
-  script = import ./common/script.nix { inherit cfg lib pkgs; };
+  script = import ./common/script.nix { inherit cfg lib; };
 
   isEmpty = cfg.secrets == { } && cfg.templates == { };
 

@@ -121,7 +121,6 @@ in
       // lib.genAttrs [
         "age"
         "age-plugin-yubikey"
-        "coreutils"
         "emptyDirectory"
         "gnupg"
         "sd-switch"

@@ -1,19 +1,13 @@
 # The shell code of activation scripts, launchd jobs and user services.
-{
-  cfg,
-  lib,
-  pkgs,
-}:
+{ cfg, lib }:
 let
   keyFile = lib.escapeShellArg cfg.age.keyFile;
-  keyDirectory = lib.escapeShellArg (dirOf cfg.age.keyFile);
 in
 rec {
   # `keygen` overwrites nothing. It is not called where there is a key, because that would be its error.
   generateKey = ''
     if [ ! -e ${keyFile} ]; then
       echo "making an age key at" ${keyFile}
-      ${pkgs.coreutils}/bin/mkdir -p -m 0700 ${keyDirectory}
       ${cfg.package}/bin/sops-install keygen -o ${keyFile}
     fi
   '';

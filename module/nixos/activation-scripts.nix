@@ -4,12 +4,11 @@
 {
   config,
   lib,
-  pkgs,
   ...
 }:
 let
   cfg = config.sops;
-  script = import ../common/script.nix { inherit cfg lib pkgs; };
+  script = import ../common/script.nix { inherit cfg lib; };
 
   # Without HOME, gpg and plugins complain.
   environment = {

@@ -8,7 +8,7 @@
 }:
 let
   cfg = config.sops;
-  script = import ../common/script.nix { inherit cfg lib pkgs; };
+  script = import ../common/script.nix { inherit cfg lib; };
 
   # Plugins, gpg and its agent, commands that print keys.
   runsNothingElse =

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub(super) struct Keygen {
-    /// Where the identity is written to, readable by its owner alone. A file that exists is never overwritten. Without
-    /// this, it is printed.
+    /// Where the identity is written to, readable by its owner alone. A file that exists is never overwritten, and
+    /// directories that are missing are made. Without this, the identity is printed.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }

@@ -376,18 +376,19 @@ fn a_source_that_cannot_be_used_is_a_warning_while_another_opens_the_file() {
 #[test]
 fn keygen_makes_an_identity_and_never_overwrites_one() {
     let sandbox = Sandbox::new();
-    let made = sandbox.run(&["keygen", "-o", "key.txt"]);
+    let made = sandbox.run(&["keygen", "-o", "secrets/keys/key.txt"]);
     assert!(made.status.success());
     let said = String::from_utf8(made.stderr).unwrap();
     let recipient = said.trim().strip_prefix("Public key: ").unwrap().to_owned();
-    let mode = fs::metadata(sandbox.path("key.txt")).unwrap().permissions().mode() & 0o7777;
-    assert_eq!(mode, 0o600);
-    let before = sandbox.read("key.txt");
-    let again = sandbox.run(&["keygen", "-o", "key.txt"]);
+    let mode = |name: &str| fs::metadata(sandbox.path(name)).unwrap().permissions().mode() & 0o7777;
+    let modes = ["secrets", "secrets/keys", "secrets/keys/key.txt"].map(mode);
+    assert_eq!(modes, [0o700, 0o700, 0o600]);
+    let before = sandbox.read("secrets/keys/key.txt");
+    let again = sandbox.run(&["keygen", "-o", "secrets/keys/key.txt"]);
     assert_eq!(again.status.code(), Some(1));
     insta::assert_snapshot!("keygen_never_overwrites", sandbox.tidy(&again.stderr));
-    assert_eq!(sandbox.read("key.txt"), before);
-    let printed = sandbox.run(&["recipient", "key.txt"]);
+    assert_eq!(sandbox.read("secrets/keys/key.txt"), before);
+    let printed = sandbox.run(&["recipient", "secrets/keys/key.txt"]);
     assert_eq!(String::from_utf8(printed.stdout).unwrap().trim(), recipient);
     let other = sandbox.run(&["keygen"]);
     assert!(String::from_utf8(other.stdout).unwrap().contains("\nAGE-SECRET-KEY-1"));
