@@ -7,7 +7,7 @@ use crate::error::{Error, printable};
 use crate::identity::Identities;
 use crate::manifest::{KeyRequest, Secret};
 use crate::plan::{Failure, Plan, SopsFile, Source};
-use crate::secret::SecretBytes;
+use crate::secret::{SecretBytes, wipe_stack};
 use crate::sops::convert::Output;
 use crate::sops::data_key::{self, Keyring, Unwrapped};
 use crate::sops::format::Format;
@@ -53,6 +53,8 @@ pub fn open(plan: &Plan<'_>, means: &Means<'_>) -> Contents {
             let result = open_file(plan, file, means);
             results.lock().unwrap_or_else(PoisonError::into_inner).insert(number, result);
         }
+        // The stacks of threads that ended are kept, for the next ones.
+        wipe_stack();
     };
     let threads = thread::available_parallelism().map_or(1, usize::from).min(plan.files.len());
     thread::scope(|scope| {
