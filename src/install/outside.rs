@@ -64,17 +64,12 @@ pub(super) fn arrange(
             Some(Ok(made)) => settle_copy(file, outside, made, before.get(*path), front, ledger, say),
             Some(Err(error)) => Err(error),
         };
-        let placed = match done {
-            Ok(placed) => placed,
-            Err(error) => {
-                errors.push(error.within(format_args!("{}: {path}", subject(file))));
-                before.get(*path).cloned()
-            }
-        };
-        match placed {
-            Some(placed) => ledger.state.placed.insert((*path).clone(), placed),
-            None => ledger.state.placed.remove(*path),
-        };
+        match done {
+            Ok(Some(placed)) => drop(ledger.state.placed.insert((*path).clone(), placed)),
+            Ok(None) => drop(ledger.state.placed.remove(*path)),
+            // What was made may have come to its place before something failed. The list goes on knowing it.
+            Err(error) => errors.push(error.within(format_args!("{}: {path}", subject(file)))),
+        }
     }
     errors.extend(ledger.write().err());
     errors
