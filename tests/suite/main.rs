@@ -6,8 +6,10 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod activation;
+mod attacker;
 mod cat;
 mod common;
+mod concurrent;
 mod differential;
 mod errors;
 mod failures;
