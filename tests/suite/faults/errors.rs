@@ -1,6 +1,6 @@
 //! Any system call that fails, with any of the errors that a machine in trouble gives.
 
-use super::{Deed, Scene, is_thorough};
+use super::{CHANGING, Deed, Scene, is_thorough};
 use crate::common::{has, say, skip};
 use std::time::Instant;
 
@@ -19,7 +19,7 @@ fn failing_anywhere(deed: Deed) {
         return skip(&test, "strace");
     }
     let (scene, start) = (Scene::new(deed), Instant::now());
-    let (mut tried, mut unchanged, mut after, mut harmless) = (0, 0, 0, Vec::new());
+    let (mut tried, mut unchanged, mut after, mut harmless, mut silent) = (0, 0, 0, Vec::new(), Vec::new());
     for (call, times) in &scene.calls() {
         for number in 1..=*times {
             // An ordinary run of the tests takes one error for each place, in turn.
@@ -41,7 +41,6 @@ fn failing_anywhere(deed: Deed) {
                     Some(1) => {
                         unchanged += 1;
                         assert_eq!(live, scene.complete[0], "{place}: {said}");
-                        assert!(said.contains(text), "{place}: {said}");
                         if deed == Deed::Update {
                             assert_eq!(scene.tree(), scene.begin, "{place}: {said}");
                         }
@@ -49,11 +48,13 @@ fn failing_anywhere(deed: Deed) {
                     Some(3) => {
                         after += 1;
                         assert_eq!(live, scene.complete[1], "{place}: {said}");
-                        assert!(said.contains(text), "{place}: {said}");
                     }
-                    // Before the program begins, it is the loader that fails.
-                    Some(127) if is_thorough() => assert_eq!(scene.tree(), scene.begin, "{place}: {said}"),
+                    // Where the loader has no file, or nobody has memory, it is as if the run were killed.
+                    None | Some(127 | 134) if is_thorough() && !CHANGING.contains(&call.as_str()) => {}
                     code => panic!("{place}: exit code {code:?}: {said}"),
+                }
+                if output.status.code() != Some(0) && !said.contains(text) {
+                    silent.push(format!("{error} from {call} {number}: {}", said.lines().next().unwrap_or_default()));
                 }
                 scene.mend(&place);
             }
@@ -65,6 +66,11 @@ fn failing_anywhere(deed: Deed) {
          all the same with those of {harmless:?}; {:?}",
         start.elapsed()
     ));
+    // Libraries that look for a user say no more than that they failed.
+    if !silent.is_empty() {
+        say(&format!("{test}: told without the error: {silent:#?}"));
+    }
+    assert!(!silent.iter().any(|place| CHANGING.iter().any(|call| place.contains(&format!(" {call} ")))), "{silent:?}");
     assert!(unchanged >= 10 && after >= 10, "{unchanged}, {after}");
 }
 
