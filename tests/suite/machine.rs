@@ -58,10 +58,11 @@ impl Machine {
         self.sandbox.path(name)
     }
 
-    /// Unmounts the store, if there is one.
+    /// Unmounts the store, if there is one, also where somebody still looks into it.
     pub(crate) fn unmount(&self) {
-        let unmount = || Command::new("umount").arg(self.path("run/secrets.d")).stderr(Stdio::null()).status().unwrap();
-        while is_root() && unmount().success() {}
+        let mut umount = Command::new("umount");
+        umount.arg("-l").arg(self.path("run/secrets.d")).stderr(Stdio::null());
+        while is_root() && umount.status().unwrap().success() {}
     }
 
     /// The program under strace. It is run where other programs can be found, and with the sandbox's state.

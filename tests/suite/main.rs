@@ -23,6 +23,7 @@ mod machine;
 mod module;
 mod once;
 mod places;
+mod readable;
 mod reader;
 mod real_sops;
 mod root;
