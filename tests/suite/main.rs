@@ -26,5 +26,6 @@ mod places;
 mod readable;
 mod reader;
 mod real_sops;
+mod residue;
 mod root;
 mod tamper;
