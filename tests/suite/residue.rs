@@ -61,38 +61,29 @@ fn held_at(machine: &Machine, call: &str) -> (Child, u32) {
     let mut strace = machine.strace(&options, &["install", manifest.to_str().unwrap()]);
     strace.env("SOPS_AGE_KEY", age_key()).stdout(Stdio::null()).stderr(Stdio::null());
     let child = strace.spawn().unwrap();
+    let process = program_at(&child, call);
+    (child, process)
+}
+
+/// Waits until the program under strace has come to a call. Gives its number.
+fn program_at(strace: &Child, call: &str) -> u32 {
     let number = match (call, cfg!(target_arch = "x86_64")) {
-        ("sched_getaffinity", is_x86) => {
-            if is_x86 {
-                "204 "
-            } else {
-                "123 "
-            }
-        }
-        ("renameat", is_x86) => {
-            if is_x86 {
-                "264 "
-            } else {
-                "38 "
-            }
-        }
-        (_, is_x86) => {
-            if is_x86 {
-                "231 "
-            } else {
-                "94 "
-            }
-        }
+        ("sched_getaffinity", true) => "204 ",
+        ("sched_getaffinity", false) => "123 ",
+        ("renameat", true) => "264 ",
+        ("renameat", false) => "38 ",
+        (_, true) => "231 ",
+        (_, false) => "94 ",
     };
     let start = Instant::now();
     loop {
         assert!(start.elapsed() < Duration::from_secs(20), "the program never came to {call}");
-        let children = format!("/proc/{0}/task/{0}/children", child.id());
+        let children = format!("/proc/{0}/task/{0}/children", strace.id());
         let program = fs::read_to_string(children).unwrap().split(' ').next().unwrap_or_default().to_owned();
         let at = fs::read_to_string(format!("/proc/{program}/syscall")).unwrap_or_default();
         let name = fs::read_to_string(format!("/proc/{program}/comm")).unwrap_or_default();
         if name.trim() == "sops-install" && at.starts_with(number) {
-            return (child, program.parse().unwrap());
+            return program.parse().unwrap();
         }
         sleep(Duration::from_millis(2));
     }
