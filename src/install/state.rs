@@ -52,10 +52,16 @@ impl<'a> Ledger<'a> {
         }
     }
 
+    /// Whether it is known what is ours.
+    pub(super) fn is_known(&self) -> bool {
+        !self.is_unread
+    }
+
     fn read_state(&self) -> Result<Option<State>> {
         let Self { root, directory, symlink_path, .. } = self;
         let Some(directory) = directory else { return Ok(None) };
-        let Some(place) = root.find(directory)? else { return Ok(None) };
+        let found = root.find(directory).map_err(|error| error.within("the list of links cannot be read"))?;
+        let Some(place) = found else { return Ok(None) };
         let name = State::file_name(symlink_path.as_path());
         let describe = || Error::new(format!("cannot read {}, the list of links", directory.join(&name).display()));
         let text = place

@@ -70,6 +70,8 @@ impl Machine {
     pub(crate) fn strace(&self, options: &[&str], arguments: &[&str]) -> Command {
         let mut strace = Command::new("strace");
         strace.args(["-f", "-qq"]).args(options).arg(env!("CARGO_BIN_EXE_sops-install"));
+        // Cargo's, which would make the loader look around.
+        strace.env_remove("LD_LIBRARY_PATH");
         strace.args(arguments).env("STATE_DIRECTORY", self.path("state")).current_dir(self.path(""));
         strace
     }

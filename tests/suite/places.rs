@@ -104,6 +104,24 @@ fn a_list_of_links_that_cannot_be_read_keeps_no_secret_from_its_place() {
 }
 
 #[test]
+fn a_list_of_links_that_cannot_be_read_makes_no_backup_of_a_copy() {
+    let sandbox = Sandbox::new();
+    let with = |key: &str| manifest(&sandbox, &format!("{{a: {{key: {key}, path: home/a, install: copy}}}}"), "");
+    sandbox.install(&with("npmrc"));
+    let list = fs::read_dir(sandbox.path("state")).unwrap().next().unwrap().unwrap().path();
+    let text = fs::read(&list).unwrap();
+    fs::write(&list, "{").unwrap();
+    let said = sandbox.fail(&with("github/oauth_token"), 3);
+    assert!(said.contains("home/a: what stands there stays"), "{said}");
+    assert!(sandbox.read("home/a").starts_with(b"//registry"));
+    assert_eq!(sandbox.read("run/secrets/a"), b"gho_Qx7vTHROWAWAY");
+    fs::write(&list, text).unwrap();
+    sandbox.install(&with("github/oauth_token"));
+    assert_eq!(sandbox.read("home/a"), b"gho_Qx7vTHROWAWAY");
+    assert_eq!(fs::read_dir(sandbox.path("home")).unwrap().count(), 1);
+}
+
+#[test]
 fn a_file_of_the_users_that_is_just_the_same_stays_the_users() {
     let sandbox = Sandbox::new();
     let copy = "{a: {key: github/oauth_token, mode: '0600', path: home/a, install: copy}, b: {key: npmrc}}";

@@ -1,6 +1,6 @@
 //! Any system call that fails, with any of the errors that a machine in trouble gives.
 
-use super::{CHANGING, Deed, Scene, is_thorough};
+use super::{CHANGING, Deed, Scene, wanted};
 use crate::common::{has, say, skip};
 use std::time::Instant;
 
@@ -19,12 +19,13 @@ fn failing_anywhere(deed: Deed) {
         return skip(&test, "strace");
     }
     let (scene, start) = (Scene::new(deed), Instant::now());
+    let is_thorough = wanted().is_some();
     let (mut tried, mut unchanged, mut after) = (0, 0, 0);
     let (mut harmless, mut silent, mut died) = (Vec::new(), Vec::new(), Vec::new());
     for (call, times) in &scene.calls() {
         for number in 1..=*times {
             // An ordinary run of the tests takes one error for each place, in turn.
-            let errors = ERRORS.iter().enumerate().filter(|(n, _)| is_thorough() || (number + call.len()) % 5 == *n);
+            let errors = ERRORS.iter().enumerate().filter(|(n, _)| is_thorough || (number + call.len()) % 5 == *n);
             for (_, (error, text)) in errors {
                 let place = format!("{deed:?}, {error} from {call} {number}");
                 scene.begin(&place);
@@ -51,7 +52,7 @@ fn failing_anywhere(deed: Deed) {
                         assert_eq!(live, scene.complete[1], "{place}: {said}");
                     }
                     // Where the loader has no file, or nobody has memory, it is as if the run were killed.
-                    None | Some(127 | 134) if is_thorough() && !CHANGING.contains(&call.as_str()) => {
+                    None | Some(127 | 134) if is_thorough && !CHANGING.contains(&call.as_str()) => {
                         died.push(format!("{call} {number}"));
                     }
                     // So it is where Rust's maps get no random numbers.
@@ -77,7 +78,7 @@ fn failing_anywhere(deed: Deed) {
         say(&format!("{test}: told without the error: {silent:#?}"));
     }
     assert!(!silent.iter().any(|place| CHANGING.iter().any(|call| place.contains(&format!(" {call} ")))), "{silent:?}");
-    assert!(unchanged >= 10 && after >= 10, "{unchanged}, {after}");
+    assert!(is_thorough || unchanged >= 10 && after >= 10, "{unchanged}, {after}");
 }
 
 #[test]

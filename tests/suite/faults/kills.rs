@@ -1,6 +1,6 @@
 //! Killed, as by `kill -9` or a power cut, right before any system call.
 
-use super::{Deed, Scene};
+use super::{Deed, Scene, wanted};
 use crate::common::{has, say, skip};
 use std::os::unix::process::ExitStatusExt;
 use std::time::Instant;
@@ -29,7 +29,7 @@ fn killed_anywhere(deed: Deed) {
         }
     }
     say(&format!("{test}: {kills} kills at {} calls, {missed} missed, {:?}", calls.len(), start.elapsed()));
-    assert!(kills >= 40 && missed * 20 <= kills, "{kills} kills, {missed} missed");
+    assert!((kills >= 40 || wanted().is_some()) && missed * 20 <= kills, "{kills} kills, {missed} missed");
 }
 
 #[test]
