@@ -1,5 +1,6 @@
 //! Work that several threads share.
 
+use crate::secret::wipe_stack;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -17,6 +18,8 @@ pub fn each<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T> {
             let result = job(number);
             results.lock().unwrap_or_else(PoisonError::into_inner).push((number, result));
         }
+        // The stacks of threads that ended are kept, for the next ones.
+        wipe_stack();
     };
     let threads = thread::available_parallelism().map_or(1, usize::from).min(count);
     thread::scope(|scope| {

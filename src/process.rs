@@ -1,15 +1,44 @@
-//! The process that a command runs in. Both programs share it; it is the one place that changes the environment.
+//! The process that a command runs in. Both programs share it; it is the one place with unsafe code: the environment is
+//! changed here, and memory is zeroed here that libraries leave behind.
 
+use nix::libc;
 use sops_install::cli::{Exit, Process};
 use sops_install::identity::Variables;
-use sops_install::secret::SecretBytes;
+use sops_install::secret::{SecretBytes, wipe_stack};
 use sops_install::system::machine::SECRET_VARIABLES;
 use sops_install::system::process::prepare;
 use sops_install::voice::{Level, Voice};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::ffi::CString;
 use std::fs::File;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
+
+/// Zeroes memory when it is given back. [`SecretBytes`] does so with what this program holds; parsers and ciphers copy
+/// what they work on, and buffers that grow are moved.
+struct Zeroing;
+
+#[global_allocator]
+static ALLOCATOR: Zeroing = Zeroing;
+
+#[expect(unsafe_code, reason = "an allocator cannot be written without; each call is handed on with what it came with")]
+// `realloc` is left as it is by default, a new block and a copy: the system's could move a block and leave the old one.
+unsafe impl GlobalAlloc for Zeroing {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // No compiler may leave this call out, as it may other writes to memory that nobody reads again.
+        unsafe { libc::explicit_bzero(block.cast(), layout.size()) };
+        unsafe { System.dealloc(block, layout) }
+    }
+}
 
 /// Prepares the process, carries out `command` in it, and gives its exit code.
 pub(crate) fn run(program: &'static str, command: impl FnOnce(&mut Process<'_>) -> anyhow::Result<Exit>) -> ExitCode {
@@ -24,7 +53,9 @@ pub(crate) fn run(program: &'static str, command: impl FnOnce(&mut Process<'_>) 
         output_is_terminal: std::io::stdout().is_terminal(),
         errors: &mut std::io::stderr(),
     };
-    match prepare().map_err(anyhow::Error::from).and_then(|()| command(&mut process)) {
+    let result = prepare().map_err(anyhow::Error::from).and_then(|()| command(&mut process));
+    wipe_stack();
+    match result {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
             // If it is standard error that cannot be written to, there is nobody left to tell.
@@ -43,12 +74,26 @@ fn take_secret_variables() -> Variables {
         if let Ok(value) = value.into_string() {
             taken.insert(name.to_owned(), SecretBytes::from(value));
         }
+        wipe_variable(name);
         #[expect(unsafe_code, reason = "no other thread runs yet that could read the environment")]
         unsafe {
             std::env::remove_var(name);
         }
     }
     taken
+}
+
+/// Zeroes the value of a variable where the kernel put it when the program began: taking a variable out of the
+/// environment leaves its text there, and `/proc/PID/environ` shows it.
+fn wipe_variable(name: &str) {
+    let Ok(name) = CString::new(name) else { return };
+    #[expect(unsafe_code, reason = "no other thread runs yet that could read the environment")]
+    unsafe {
+        let value = libc::getenv(name.as_ptr());
+        if !value.is_null() {
+            libc::explicit_bzero(value.cast(), libc::strlen(value));
+        }
+    }
 }
 
 /// Sets a variable for the programs that are run. It is called before files are opened, which is when threads begin.

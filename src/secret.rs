@@ -1,4 +1,4 @@
-//! The one type that holds a secret.
+//! The one type that holds a secret, and what wipes the rest.
 
 use std::ops::Deref;
 use zeroize::Zeroizing;
@@ -75,6 +75,15 @@ impl From<&str> for SecretBytes {
     fn from(text: &str) -> Self {
         Self::new(text.as_bytes().to_vec())
     }
+}
+
+/// Overwrites the part of this thread's stack that functions used which have returned: ciphers keep keys there.
+#[inline(never)]
+pub fn wipe_stack() {
+    const DEPTH: usize = 256 * 1024;
+    let mut frame = [0u8; DEPTH];
+    // Without it, the compiler may see that nobody reads the zeros.
+    std::hint::black_box(&mut frame);
 }
 
 #[cfg(test)]

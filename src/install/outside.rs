@@ -64,17 +64,12 @@ pub(super) fn arrange(
             Some(Ok(made)) => settle_copy(file, outside, made, before.get(*path), front, ledger, say),
             Some(Err(error)) => Err(error),
         };
-        let placed = match done {
-            Ok(placed) => placed,
-            Err(error) => {
-                errors.push(error.within(format_args!("{}: {path}", subject(file))));
-                before.get(*path).cloned()
-            }
-        };
-        match placed {
-            Some(placed) => ledger.state.placed.insert((*path).clone(), placed),
-            None => ledger.state.placed.remove(*path),
-        };
+        match done {
+            Ok(Some(placed)) => drop(ledger.state.placed.insert((*path).clone(), placed)),
+            Ok(None) => drop(ledger.state.placed.remove(*path)),
+            // What was made may have come to its place before something failed. The list goes on knowing it.
+            Err(error) => errors.push(error.within(format_args!("{}: {path}", subject(file)))),
+        }
     }
     errors.extend(ledger.write().err());
     errors
@@ -113,13 +108,16 @@ fn put_link(
     let target = front.target(&parent.path, target);
     let before = ledger.state.placed.get(&outside.path);
     let what = || format!("{}: ", subject(file));
-    with_spot((&parent, name), &what, before, outside.on_conflict, front, say, |spot| {
-        spot.put(&New::Link(&target), outside.ids)
-    })?;
+    let on_file = if ledger.is_known() { outside.on_conflict } else { OnConflict::Fail };
+    with_spot((&parent, name), &what, before, on_file, front, say, |spot| spot.put(&New::Link(&target), outside.ids))?;
     Ok(Some(Placed::Link(target)))
 }
 
 /// Makes a copy that does not stand yet, and lets the list know it. Gives whether one was made.
+///
+/// # Errors
+/// Also where the list could not be read: what stands there may be the last copy, which would be moved aside as somebody's
+/// own and stay for ever, and nobody would know the new one.
 fn make_copy(
     file: &str,
     outside: &Outside,
@@ -130,6 +128,10 @@ fn make_copy(
     say: &mut dyn FnMut(&str),
 ) -> Result<bool> {
     let failed = |error: io::Error| Error::new("cannot be copied").because(error).help("run it again");
+    if !ledger.is_known() {
+        return Err(Error::new("what stands there stays, since the list of links cannot be read")
+            .help("mend the list first, then run it again"));
+    }
     let bytes = generation.read(file).map_err(failed)?;
     let (parent, name) = walk_to_parent(front.root, outside.path.as_path())?;
     let before = ledger.state.placed.get(&outside.path).cloned();
@@ -288,7 +290,10 @@ fn step(
         Some(new) => new.is_right(&place.dir, name, outside.ids).map_err(describe)?,
         None => ours,
     };
-    Ok(match (standing, outside.on_conflict) {
+    let is_copy = matches!(outside.form, Form::Copy(_));
+    let on_conflict = if ledger.is_known() { outside.on_conflict } else { OnConflict::Fail };
+    Ok(match (standing, on_conflict) {
+        _ if is_copy && !ledger.is_known() => Step::Conflict,
         (Standing::Nothing, _) => Step::Make,
         _ if is_right => Step::Same,
         (Standing::File | Standing::Link, _) if ours => Step::Update,

@@ -2,6 +2,7 @@
 //! system does not.
 
 use crate::error::{Error, Result};
+use crate::generation::new_name;
 use crate::manifest::path::AbsolutePath;
 use crate::record::State;
 use crate::secret::SecretBytes;
@@ -51,10 +52,16 @@ impl<'a> Ledger<'a> {
         }
     }
 
+    /// Whether it is known what is ours.
+    pub(super) fn is_known(&self) -> bool {
+        !self.is_unread
+    }
+
     fn read_state(&self) -> Result<Option<State>> {
         let Self { root, directory, symlink_path, .. } = self;
         let Some(directory) = directory else { return Ok(None) };
-        let Some(place) = root.find(directory)? else { return Ok(None) };
+        let found = root.find(directory).map_err(|error| error.within("the list of links cannot be read"))?;
+        let Some(place) = found else { return Ok(None) };
         let name = State::file_name(symlink_path.as_path());
         let describe = || Error::new(format!("cannot read {}, the list of links", directory.join(&name).display()));
         let text = place
@@ -73,10 +80,13 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Writes the list, if it says something new.
+    /// Writes the list, if it says something new. Otherwise only what a run left beside it that was cut off goes.
     pub(super) fn write(&mut self) -> Result<()> {
-        if self.state == self.written || self.is_unread {
+        if self.is_unread {
             return Ok(());
+        }
+        if self.state == self.written {
+            return self.clear();
         }
         let Some(directory) = self.directory else {
             return Err(Error::new("there is no place for the list of links")
@@ -94,6 +104,17 @@ impl<'a> Ledger<'a> {
         place.dir.replace_file(OsStr::new(&name), &text, None, MODE).map_err(|error| describe(error.into()))?;
         self.written = self.state.clone();
         Ok(())
+    }
+
+    fn clear(&self) -> Result<()> {
+        let Some(directory) = self.directory else { return Ok(()) };
+        let Some(place) = self.root.find(directory)? else { return Ok(()) };
+        let new = new_name(OsStr::new(&State::file_name(self.symlink_path.as_path())));
+        place.dir.remove_all(&new).map_err(|error| {
+            Error::new(format!("cannot remove {}", directory.join(&new).display()))
+                .because(error)
+                .help("remove it by hand; a run that was cut off left it")
+        })
     }
 }
 

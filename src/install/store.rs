@@ -178,8 +178,9 @@ impl Store {
         }
         let target = front.path.join(front.dir.read_link(name).map_err(describe)?);
         let (Some(directory), Some(number)) = (target.parent(), target.file_name()) else { return Ok(None) };
-        // A link that leads where root does not go is none of ours.
-        let Ok(Some(directory)) = root.find(directory) else { return Ok(None) };
+        // A link that leads where root does not go is none of ours. Of one that cannot be followed this is not known, and a
+        // generation that seems not to be live may be removed.
+        let Some(directory) = root.find_where_allowed(directory)? else { return Ok(None) };
         let is_here = same(&directory, &self.dir).map_err(describe)?;
         Ok(number.to_str().and_then(generation::number_of).filter(|_| is_here))
     }

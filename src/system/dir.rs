@@ -163,8 +163,9 @@ impl Dir {
         if is_owned && is.st_mode & 0o7777 == mode { Ok(()) } else { set_access(&self.0, ids, mode) }
     }
 
-    /// Makes the file `name`: unreadable to others, then written, then given its owner, and its mode last. The umask can
-    /// only take bits away at creation, and the mode is set afterwards. A file that stands there is an error.
+    /// Makes the file `name`: unreadable to anyone, then written, then given its owner, and its mode last, whatever the
+    /// umask is. Somebody else's directory may have an access control list that new files inherit; the mode would let in
+    /// whom it names. A file that stands there is an error.
     pub fn write_file(&self, name: &OsStr, bytes: &SecretBytes, ids: Option<Ids>, mode: u32) -> io::Result<()> {
         self.new_file(name, bytes, ids, mode).map(drop)
     }
@@ -176,8 +177,8 @@ impl Dir {
 
     fn new_file(&self, name: &OsStr, bytes: &SecretBytes, ids: Option<Ids>, mode: u32) -> io::Result<File> {
         let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = fcntl::openat(&self.0, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
-        let mut file = File::from(fd);
+        let mut file = File::from(fcntl::openat(&self.0, name, flags, Mode::empty())?);
+        remove_access_list(&file)?;
         file.write_all(bytes.expose())?;
         set_access(&file, ids, mode)?;
         Ok(file)
@@ -309,6 +310,15 @@ pub fn is(found: &FileStat, kind: SFlag) -> bool {
 /// When a file was last written, in nanoseconds since 1970.
 pub fn written(found: &FileStat) -> i64 {
     found.st_mtime.saturating_mul(1_000_000_000).saturating_add(found.st_mtime_nsec)
+}
+
+/// Leaves a file with nothing but its owner and its mode to say who may read it.
+fn remove_access_list(file: &File) -> io::Result<()> {
+    match rustix::fs::fremovexattr(file, "system.posix_acl_access") {
+        // It has none, or its file system knows none.
+        Ok(()) | Err(rustix::io::Errno::NODATA | rustix::io::Errno::OPNOTSUPP) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Changing the owner may clear mode bits, so the mode comes last.

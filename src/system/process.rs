@@ -1,14 +1,33 @@
 //! What is set for the whole process before it does anything.
 
-use nix::sys::resource::{Resource, setrlimit};
+use nix::libc;
+use nix::sys::mman::{MlockAllFlags, mlockall};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
+use rustix::thread::{CapabilitySet, capabilities};
 
-/// Prepares the process: no core dump may hold a secret, and directories that are made get the mode that is asked for,
-/// whatever umask the caller has.
+/// Prepares the process: no core dump may hold a secret, no swap device where that may be prevented, and directories that
+/// are made get the mode that is asked for, whatever umask the caller has.
 pub fn prepare() -> std::io::Result<()> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     #[cfg(target_os = "linux")]
     nix::sys::prctl::set_dumpable(false)?;
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
+    lock_memory();
     Ok(())
+}
+
+/// Keeps the memory of this process out of swap, where it may lock as much as it likes: with `CAP_IPC_LOCK`, or without a
+/// limit.
+///
+/// A limit that is reached would fail an allocation in the middle of a run, so below a limit nothing is locked at all.
+fn lock_memory() {
+    let is_privileged = capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::IPC_LOCK));
+    let is_unlimited = || getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(limit, _)| limit == RLIM_INFINITY);
+    if is_privileged || is_unlimited() {
+        // Pages are locked when they are first used, so what is never used costs nothing. Where it may not be done after
+        // all, secrets are as they are in every other program.
+        let flags = libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT;
+        let _ = mlockall(MlockAllFlags::from_bits_retain(flags));
+    }
 }

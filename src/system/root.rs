@@ -48,6 +48,12 @@ enum Refused {
     TooManyLinks,
 }
 
+/// Where a walk stopped, and why.
+struct Stopped {
+    step: PathBuf,
+    why: Refused,
+}
+
 /// A walk that came to its end: the root, and the directories from there on.
 struct Walked {
     top: Step,
@@ -80,7 +86,7 @@ impl Root {
     /// Walks to the directory `path`. Directories that are missing are made; each belongs to the owner of the one above
     /// it, so that a home stays its user's.
     pub fn walk(&self, path: &Path) -> Result<Place> {
-        match self.steps(path, Missing::Make)? {
+        match self.steps(path, Missing::Make).map_err(|stopped| refused(path, stopped))? {
             Some(walked) => Ok(place(walked)),
             None => Err(Error::new(format!("{} vanished while it was walked to", path.display()))),
         }
@@ -88,12 +94,25 @@ impl Root {
 
     /// Walks to the directory `path` if it is there, and makes nothing.
     pub fn find(&self, path: &Path) -> Result<Option<Place>> {
-        Ok(self.steps(path, Missing::Stop)?.map(place))
+        Ok(self.steps(path, Missing::Stop).map_err(|stopped| refused(path, stopped))?.map(place))
     }
 
-    fn steps(&self, path: &Path, on_missing: Missing) -> Result<Option<Walked>> {
+    /// The same, and `None` also where this process does not go. An error is then one of the file system.
+    pub fn find_where_allowed(&self, path: &Path) -> Result<Option<Place>> {
+        let is_closed = |error: &io::Error| !self.wary && error.kind() == io::ErrorKind::PermissionDenied;
+        match self.steps(path, Missing::Stop) {
+            Ok(walked) => Ok(walked.map(place)),
+            Err(Stopped { why: Refused::Io(error), step }) if !is_closed(&error) => {
+                Err(refused(path, Stopped { why: Refused::Io(error), step }))
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn steps(&self, path: &Path, on_missing: Missing) -> std::result::Result<Option<Walked>, Stopped> {
         let mut steps: Vec<Step> = Vec::new();
-        let top = self.start().map_err(|why| refused(path, &[], OsStr::new("/"), Refused::Io(why)))?;
+        let stopped = |steps: &[Step], name: &OsStr, why| Stopped { step: location(steps).join(name), why };
+        let top = self.start().map_err(|error| stopped(&[], OsStr::new("/"), Refused::Io(error)))?;
         let mut pending: VecDeque<OsString> = names(path).collect();
         let mut links = 0;
         while let Some(name) = pending.pop_front() {
@@ -107,14 +126,14 @@ impl Root {
                 Ok(Next::Link(target)) => {
                     links += 1;
                     if links > 40 {
-                        return Err(refused(path, &steps, &name, Refused::TooManyLinks));
+                        return Err(stopped(&steps, &name, Refused::TooManyLinks));
                     }
                     if target.is_absolute() {
                         steps.clear();
                     }
                     names(&target).collect::<Vec<_>>().into_iter().rev().for_each(|name| pending.push_front(name));
                 }
-                Err(why) => return Err(refused(path, &steps, &name, why)),
+                Err(why) => return Err(stopped(&steps, &name, why)),
             }
         }
         Ok(Some(Walked { top, steps }))
@@ -228,8 +247,7 @@ fn location(steps: &[Step]) -> PathBuf {
     path
 }
 
-fn refused(path: &Path, reached: &[Step], name: &OsStr, why: Refused) -> Error {
-    let step = location(reached).join(name);
+fn refused(path: &Path, Stopped { step, why }: Stopped) -> Error {
     let step = step.display();
     let error = match why {
         Refused::Io(error) if error.raw_os_error() == Some(Errno::EROFS as i32) => {

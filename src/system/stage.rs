@@ -24,7 +24,10 @@ impl<'a> Stage<'a> {
     /// Begins a generation below `mount_point`, in place of one that was cut off. Directories get the owner `ids`.
     pub fn begin(mount_point: &'a Dir, ids: Option<Ids>) -> io::Result<Self> {
         mount_point.remove_all(OsStr::new(STAGING))?;
-        let directory = mount_point.make_dir(OsStr::new(STAGING))?;
+        let directory = mount_point.make_dir(OsStr::new(STAGING)).inspect_err(|_| {
+            // It may have been made, and then not opened. The error that is told is the one that counts.
+            let _ = mount_point.remove_all(OsStr::new(STAGING));
+        })?;
         Ok(Self { mount_point, directory, ids, last: None })
     }
 

@@ -1,71 +1,12 @@
 //! Installing as root: the RAM file system, owners, groups, and safety in directories that users control.
 
-use crate::common::{Sandbox, drop_in, encrypted, fixture, has, is_root, skip, sops_nix_manifest};
+use crate::common::{drop_in, encrypted, fixture, has, skip, sops_nix_manifest};
+use crate::machine::{Machine, USER, access, keys};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-
-/// A user that no account has.
-const USER: u32 = 48_213;
-
-/// A sandbox on which the program mounts. It is unmounted at the end, also of a test that fails.
-struct Machine {
-    sandbox: Sandbox,
-}
-
-impl Machine {
-    /// `None` where this does not run as root; that is said aloud.
-    fn new(test: &str) -> Option<Self> {
-        if !is_root() {
-            skip(test, "root");
-            return None;
-        }
-        let sandbox = Sandbox::new();
-        fs::set_permissions(sandbox.path(""), fs::Permissions::from_mode(0o755)).unwrap();
-        Some(Self { sandbox })
-    }
-
-    /// A manifest that installs to this machine.
-    fn manifest(&self, top: &str, secrets: &str) -> PathBuf {
-        self.sandbox.write(
-            "manifest.yaml",
-            format!(
-                "secretsMountPoint: run/secrets.d\nsymlinkPath: run/secrets\nage: {{keyFile: {}}}\n\
-                 defaultSopsFile: {}\n{top}\nsecrets: {secrets}\n",
-                fixture("keys/age.txt").display(),
-                encrypted("secrets.yaml").display()
-            ),
-        )
-    }
-
-    fn run(&self, manifest: &Path) -> Output {
-        self.sandbox.run(&["install", manifest.to_str().unwrap()])
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.sandbox.path(name)
-    }
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        while Command::new("umount").arg(self.path("run/secrets.d")).stderr(Stdio::null()).status().unwrap().success() {
-        }
-    }
-}
-
-/// User, group and mode of what stands at a path, links not followed.
-fn access(path: PathBuf) -> (u32, u32, u32) {
-    let found = fs::symlink_metadata(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    (found.uid(), found.gid(), found.mode() & 0o7777)
-}
-
-/// The group of directories, as the plan has it.
-fn keys() -> u32 {
-    nix::unistd::Group::from_name("keys").unwrap().map_or(0, |group| group.gid.as_raw())
-}
+use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 #[test]
 fn a_ramfs_is_mounted_and_owners_groups_and_modes_are_exact() {
@@ -250,37 +191,6 @@ fn an_image_is_not_left_by_its_links() {
     assert_eq!(fs::read_link(machine.path("run/secrets")).unwrap(), Path::new("secrets.d/1"));
 }
 
-/// Makes the n-th call of some that write fail, for every n: nothing is changed, and no plaintext is left.
-#[test]
-fn a_full_device_changes_nothing_and_leaves_no_plaintext() {
-    let Some(machine) = Machine::new("root::a_full_device") else { return };
-    if !has("strace") {
-        return skip("root::a_full_device_changes_nothing", "strace");
-    }
-    machine.sandbox.install(&machine.manifest("", "{npmrc: {}}"));
-    let manifest = machine.manifest("", "{npmrc: {}, all: {key: ''}, github/oauth_token: {}}");
-    for (call, times) in [("write", 3), ("fchown", 5), ("fchmod", 5), ("mkdirat", 2), ("renameat", 1), ("symlinkat", 1)]
-    {
-        for number in 1..=times {
-            let mut strace = Command::new("strace");
-            strace.args(["-qq", "-f", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e"]);
-            strace.arg(format!("inject={call}:error=ENOSPC:when={number}"));
-            let output = strace.arg(env!("CARGO_BIN_EXE_sops-install")).arg("install").arg(&manifest).output().unwrap();
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            if output.status.success() {
-                continue;
-            }
-            assert_eq!(output.status.code(), Some(1), "{call} {number}: {said}");
-            assert!(said.contains("No space left on device"), "{call} {number}: {said}");
-            let live = fs::read_link(machine.path("run/secrets")).unwrap();
-            assert!(live.join("npmrc").exists() && !live.join("all").exists(), "{call} {number}");
-            let generations = fs::read_dir(machine.path("run/secrets.d")).unwrap();
-            let names: Vec<_> = generations.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-            assert_eq!(names.len(), 2, "{call} {number}: {names:?}");
-        }
-    }
-}
-
 #[test]
 fn an_unknown_owner_installs_nothing() {
     let Some(machine) = Machine::new("root::an_unknown_owner") else { return };
@@ -327,63 +237,6 @@ fn a_sops_nix_manifest_is_taken_unchanged() {
     assert_eq!(access(machine.path("run/secrets.d/1/rendered/app.conf")), (1234, 0, 0o440));
     assert_eq!(fs::read_link(machine.path("etc/app.conf")).unwrap(), machine.path("run/secrets/rendered/app.conf"));
     insta::assert_snapshot!("sops_nix_manifest", machine.sandbox.tidy(said.as_bytes()));
-}
-
-/// Kills the program at its n-th system call of those that change anything, for every n, and looks at what is left.
-#[test]
-fn a_run_that_is_killed_anywhere_leaves_a_complete_generation() {
-    let Some(machine) = Machine::new("root::a_run_that_is_killed_anywhere") else { return };
-    if !has("strace") {
-        return skip("root::a_run_that_is_killed_anywhere", "strace");
-    }
-    let old = machine.manifest("", "{npmrc: {path: home/.npmrc}, github/oauth_token: {}}");
-    machine.sandbox.install(&old);
-    let manifest = machine.manifest(
-        "",
-        "{npmrc: {path: home/.npmrc}, github/oauth_token: {}, all: {key: ''}, b: {key: npmrc, path: home/b}}",
-    );
-    let calls =
-        "openat,mkdirat,write,fchown,fchmod,fchownat,symlinkat,renameat,renameat2,unlinkat,linkat,flock,mount,close";
-    let mut killed = 0;
-    for number in 1.. {
-        assert!(number < 2000, "the run never ends");
-        let inject = format!("inject={calls}:signal=KILL:when={number}");
-        let mut strace = Command::new("strace");
-        strace.args(["-qq", "-f", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e", &inject]);
-        strace.arg(env!("CARGO_BIN_EXE_sops-install")).arg("install").arg(&manifest).stderr(Stdio::null());
-        let finished = strace.status().unwrap().success();
-        let live = machine.path("run/secrets");
-        let names = || {
-            let mut names: Vec<_> = fs::read_dir(&live)
-                .unwrap()
-                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-                .filter(|name| name != ".sops-install.json")
-                .collect();
-            names.sort();
-            names.join(" ")
-        };
-        let whole = ["github npmrc", "all b github npmrc"].contains(&names().as_str());
-        assert!(whole, "killed at {number}: {}", names());
-        assert_eq!(fs::read(machine.path("home/.npmrc")).unwrap(), fs::read(live.join("npmrc")).unwrap());
-        for name in names().split(' ').filter(|name| *name != "github") {
-            assert!(!fs::read(live.join(name)).unwrap().is_empty(), "killed at {number}: {name} is empty");
-        }
-        machine.sandbox.install(&old);
-        let debris: Vec<_> = ["run", "run/secrets.d", "home"]
-            .iter()
-            .flat_map(|directory| fs::read_dir(machine.path(directory)).unwrap())
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name.starts_with("."))
-            .filter(|name| ![".npmrc", ".secrets.d.lock", ".sops-install"].contains(&name.as_str()))
-            .collect();
-        assert_eq!(debris, Vec::<String>::new(), "killed at {number}");
-        assert_eq!(fs::read_dir(machine.path("run/secrets.d")).unwrap().count(), 2, "killed at {number}");
-        if finished {
-            break;
-        }
-        killed += 1;
-    }
-    assert!(killed > 50, "only {killed} places were tried");
 }
 
 #[test]
