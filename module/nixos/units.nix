@@ -38,6 +38,8 @@ let
       "CAP_SYS_ADMIN"
     ];
     LimitCORE = 0;
+    # The installer locks what it has in memory.
+    LimitMEMLOCK = "infinity";
     LockPersonality = true;
     # What the installer holds in memory is not written to a swap device.
     MemorySwapMax = 0;

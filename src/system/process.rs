@@ -4,7 +4,7 @@ use nix::libc;
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
-use rustix::thread::{CapabilitySet, capabilities};
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 
 /// Prepares the process: no core dump may hold a secret, no swap device where that may be prevented, and directories that
 /// are made get the mode that is asked for, whatever umask the caller has.
@@ -13,8 +13,31 @@ pub fn prepare() -> std::io::Result<()> {
     #[cfg(target_os = "linux")]
     nix::sys::prctl::set_dumpable(false)?;
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
+    drop_power()?;
     lock_memory();
     Ok(())
+}
+
+/// What an installation needs of root's power.
+const NEEDED: CapabilitySet = CapabilitySet::SYS_ADMIN // mounting
+    .union(CapabilitySet::CHOWN)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::DAC_READ_SEARCH)
+    .union(CapabilitySet::SETUID) // a directory's owner makes what is in it
+    .union(CapabilitySet::SETGID)
+    .union(CapabilitySet::IPC_LOCK);
+
+/// Gives up all other capabilities, before there are threads, which would keep theirs. Programs that are run start with what
+/// root has: what a plugin or a command needs is not known here.
+fn drop_power() -> std::io::Result<()> {
+    let CapabilitySets { effective, permitted, inheritable } = capabilities(None)?;
+    let kept = CapabilitySets {
+        effective: effective & NEEDED,
+        permitted: permitted & NEEDED,
+        inheritable: inheritable & NEEDED,
+    };
+    Ok(set_capabilities(None, kept)?)
 }
 
 /// Keeps the memory of this process out of swap, where it may lock as much as it likes: with `CAP_IPC_LOCK`, or without a

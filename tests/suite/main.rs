@@ -25,6 +25,7 @@ mod machine;
 mod module;
 mod once;
 mod places;
+mod promises;
 mod readable;
 mod reader;
 mod real_sops;

@@ -377,3 +377,31 @@ fn a_rollback_that_fails_loses_nothing() {
     assert!(machine.path("run/secrets.d/1/npmrc").exists());
     assert!(machine.sandbox.run(&["rollback", manifest.to_str().unwrap()]).status.success());
 }
+
+#[test]
+fn only_what_an_install_needs_is_kept_of_roots_power() {
+    let Some(machine) = Machine::new("root::only_what_an_install_needs") else { return };
+    let script = format!(
+        "#!/bin/sh\ngrep ^CapEff /proc/$PPID/status > {}\nexec cat {}\n",
+        machine.path("power").display(),
+        fixture("keys/age.txt").display()
+    );
+    let program = machine.sandbox.write("bin/print-key", script);
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let manifest = machine.sandbox.write(
+        "manifest.yaml",
+        format!(
+            "secretsMountPoint: run/secrets.d\nsymlinkPath: run/secrets\nsecrets: {{npmrc: {{sopsFile: {}}}}}\n",
+            encrypted("secrets.yaml").display()
+        ),
+    );
+    let mut command = machine.sandbox.command();
+    command.args(["install", manifest.to_str().unwrap()]).env("SOPS_AGE_KEY_CMD", program).env("PATH", "/usr/bin:/bin");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let power = String::from_utf8(machine.sandbox.read("power")).unwrap();
+    let power = u64::from_str_radix(power.trim_start_matches("CapEff:").trim(), 16).unwrap();
+    // chown, dac_override, dac_read_search, fowner, setgid, setuid, ipc_lock, sys_admin
+    let needed = [0, 1, 2, 3, 6, 7, 14, 21].iter().fold(0, |bits, bit| bits | 1 << bit);
+    assert_eq!((power & !needed, power & 1), (0, 1), "{power:x}");
+}
