@@ -5,7 +5,7 @@ use super::{Exit, Process, report, tell, variables, warn};
 use crate::changes::{Change, Changes, subject};
 use crate::error::Error;
 use crate::identity::Variables;
-use crate::install::{self, Installed, Preview, Run};
+use crate::install::{self, Installed, Preview, Run, Steps};
 use crate::manifest::Storage;
 use crate::plan::Owners;
 use crate::system::root::Root;
@@ -30,7 +30,7 @@ pub(super) struct Install {
     /// Installs below this directory instead of `/`. Sops files and keys are still read from the host.
     #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
     root: PathBuf,
-    /// Says which generation is live, and from how many files.
+    /// Says which identity opened which file, how long each step took, and which generation is live. Never a value.
     #[arg(short, long)]
     verbose: bool,
 }
@@ -102,12 +102,18 @@ impl Order<'_> {
             owners,
             variables,
             export: *export,
+            verbose: self.verbose,
+            steps: Steps::default(),
         };
         let logs_changes = manifest.log.secret_changes;
-        Ok(match is_dry {
-            true => Done::Shown(install::preview(&manifest, &mut run, true)?, logs_changes),
-            false => Done::Installed(install::install(&manifest, &mut run)?, logs_changes),
-        })
+        let done = match is_dry {
+            true => install::preview(&manifest, &mut run, true).map(|shown| Done::Shown(shown, logs_changes)),
+            false => install::install(&manifest, &mut run).map(|done| Done::Installed(done, logs_changes)),
+        };
+        if self.verbose {
+            (run.site.say)(&run.steps.to_string());
+        }
+        done
     }
 }
 

@@ -5,7 +5,7 @@ use super::table::table;
 use super::{Exit, Process, install, report, variables, warn};
 use crate::changes::{Change, Differences, kind};
 use crate::error::Error;
-use crate::install::{Preview, Run, Step, preview};
+use crate::install::{Preview, Run, Step, Steps, preview};
 use crate::manifest::Storage;
 use crate::system::root::Root;
 use anyhow::Context;
@@ -58,6 +58,8 @@ fn look(arguments: &Plan, process: &mut Process<'_>) -> Result<Preview, Vec<Erro
         owners: setting::owners(manifest.storage, image.as_ref()),
         variables,
         export: *export,
+        verbose: false,
+        steps: Steps::default(),
     };
     preview(&manifest, &mut run, false)
 }

@@ -216,7 +216,7 @@ impl Found {
 
 /// Opens a master key with whichever of several identities can.
 pub(super) fn open_with(found: &[Found], key: &MasterKey) -> Unwrapped {
-    super::open(key, found.iter().map(|found| &*found.opener), |fit| fit != Fit::No)
+    super::open(key, found.iter().map(|found| &*found.opener), |fit| fit != Fit::No).1
 }
 
 /// Decrypts a whole age file with whichever of several identities can.

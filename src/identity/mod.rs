@@ -24,12 +24,15 @@ use crate::sops::data_key::{Broken, Effort, Keyring, Unwrapped};
 use crate::sops::metadata::MasterKey;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// All identities that were found, and what was wrong with the places where none was.
 #[derive(Default)]
 pub struct Identities {
     found: Vec<Identity>,
     problems: Vec<String>,
+    /// Which of those that were found opened a master key, by the key's `enc`.
+    openers: Mutex<BTreeMap<String, usize>>,
     opened: AtomicUsize,
 }
 
@@ -104,6 +107,14 @@ impl Identities {
         &self.problems
     }
 
+    /// Who opened these master keys, as far as they were opened by one of them: each with where it came from.
+    pub fn openers<'a>(&self, keys: impl Iterator<Item = &'a MasterKey>) -> Vec<String> {
+        let openers = self.openers.lock().unwrap_or_else(PoisonError::into_inner);
+        let numbers = keys.filter_map(|key| openers.get(key.enc()?));
+        let identities = numbers.filter_map(|number| self.found.get(*number));
+        identities.map(|identity| printable(&format!("{} from {}", identity.public, identity.origin))).collect()
+    }
+
     /// How many master keys were opened so far.
     pub fn opened(&self) -> usize {
         self.opened.load(Ordering::Relaxed)
@@ -152,10 +163,14 @@ impl Identity {
 impl Keyring for Identities {
     fn unwrap(&self, key: &MasterKey, effort: Effort) -> Unwrapped {
         let openers = self.found.iter().map(|identity| &*identity.opener);
-        self.counted(open(key, openers, |fit| match effort {
+        let (opener, answer) = open(key, openers, |fit| match effort {
             Effort::Free => matches!(fit, Fit::Named | Fit::Free),
             Effort::Costly => fit == Fit::Costly,
-        }))
+        });
+        if let (Some(opener), Some(enc)) = (opener, key.enc()) {
+            self.openers.lock().unwrap_or_else(PoisonError::into_inner).insert(enc.to_owned(), opener);
+        }
+        self.counted(answer)
     }
 
     fn decrypt_age(&self, file: &[u8]) -> Unwrapped {
@@ -172,18 +187,28 @@ impl Identities {
     }
 }
 
-/// Tries to open `key` with those whose fit is `wanted`, the likeliest first.
-fn open<'a>(key: &MasterKey, openers: impl Iterator<Item = &'a dyn Opener>, wanted: impl Fn(Fit) -> bool) -> Unwrapped {
-    let mut candidates: Vec<(Fit, &dyn Opener)> = openers.map(|opener| (opener.fits(key), opener)).collect();
-    candidates.retain(|(fit, _)| wanted(*fit));
+/// Tries to open `key` with those whose fit is `wanted`, the likeliest first. Tells also the position of the one that did.
+fn open<'a>(
+    key: &MasterKey,
+    openers: impl Iterator<Item = &'a dyn Opener>,
+    wanted: impl Fn(Fit) -> bool,
+) -> (Option<usize>, Unwrapped) {
+    let mut candidates: Vec<(Fit, usize, &dyn Opener)> =
+        openers.enumerate().map(|(number, opener)| (opener.fits(key), number, opener)).collect();
+    candidates.retain(|(fit, ..)| wanted(*fit));
     // Costs may change at any time: a key is unlocked for another file. They are asked for once.
-    candidates.sort_by_cached_key(|(fit, opener)| (*fit, opener.is_costly()));
-    first(candidates.into_iter().map(|(fit, opener)| match (opener.open(key), fit) {
+    candidates.sort_by_cached_key(|(fit, _, opener)| (*fit, opener.is_costly()));
+    let mut opened_by = None;
+    let answer = first(candidates.into_iter().map(|(fit, number, opener)| match (opener.open(key), fit) {
         (Unwrapped::NotMine, Fit::Named) => {
             Broken::File("its `enc` is not encrypted to the key that it names".to_owned()).into()
         }
-        (answer, _) => answer,
-    }))
+        (answer, _) => {
+            opened_by = matches!(answer, Unwrapped::Opened(_)).then_some(number);
+            answer
+        }
+    }));
+    (opened_by, answer)
 }
 
 /// Tries to decrypt a whole age file, with those first that cost nothing.

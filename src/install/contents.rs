@@ -1,11 +1,12 @@
 //! What the files of a generation are to hold: decrypted, verified and rendered, before anything is written.
 
 use super::Run;
+use super::steps::Milliseconds;
 use crate::error::{Error, Result};
 use crate::identity::Identities;
 use crate::manifest::name::Name;
 use crate::manifest::{Manifest, Template};
-use crate::open::{self, Means};
+use crate::open::{self, Means, Opened};
 use crate::plan::{Failure, Plan, Source};
 use crate::secret::SecretBytes;
 use crate::system::machine::SECRET_VARIABLES;
@@ -30,7 +31,15 @@ pub(super) struct Contents {
 /// What keeps everything from being opened.
 pub(super) fn contents(manifest: &Manifest, plan: &mut Plan<'_>, run: &mut Run<'_>) -> Result<Contents> {
     let identities = identities(manifest, run)?;
+    run.steps.end("keys");
     let opened = open::open(plan, &Means { keyring: &identities, identities: &identities, read: &read });
+    run.steps.end("decryption");
+    if run.verbose {
+        for Opened { path, by, took } in &opened.opened {
+            let by = if by.is_empty() { String::new() } else { format!(" by {}", by.join(" and ")) };
+            (run.site.say)(&format!("{} was opened{by}, in {}", path.display(), Milliseconds(*took)));
+        }
+    }
     for notice in &opened.notices {
         (run.site.say)(notice);
     }

@@ -12,12 +12,14 @@ mod preview;
 mod rollback;
 pub mod state;
 mod status;
+mod steps;
 mod store;
 
 pub use outside::Step;
 pub use preview::{Preview, preview};
 pub use rollback::{RolledBack, rollback};
 pub use status::{Condition, FileStatus, Status, status};
+pub use steps::Steps;
 
 use crate::changes::Changes;
 use crate::error::{Error, Result};
@@ -74,6 +76,10 @@ pub struct Run<'a> {
     pub variables: Variables,
     /// Sets a variable for the programs that are run.
     pub export: &'a mut dyn FnMut(&str, &str),
+    /// Whether it is said which identity opened which file.
+    pub verbose: bool,
+    /// How long each step takes.
+    pub steps: Steps,
 }
 
 /// Where secrets are installed.
@@ -122,6 +128,7 @@ pub fn install(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<In
     let mut plan = planned(manifest, run)?;
     let mut contents = contents(manifest, &mut plan, run).map_err(one)?;
     let failures = tolerable(manifest, &plan, &mut contents)?;
+    run.steps.end("templates");
 
     let (root, location) = (run.site.root, Location::of(manifest));
     let front = Front::open(root, location.symlink_path).map_err(one)?;
@@ -131,6 +138,8 @@ pub fn install(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<In
     let live = store.live(root, location.symlink_path).map_err(one)?;
     let link_text = |link: &InnerLink| front.target_in(&store.path, &link.name, &link.target);
     let next = Next::beside(live.as_ref(), &plan, &contents, location, &link_text, run).map_err(one)?;
+
+    run.steps.end("store");
 
     let mut failed_after = Vec::from_iter(unread);
     let (generation, is_new) = match live {
@@ -142,15 +151,20 @@ pub fn install(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<In
         }
         live => {
             let new = stage(root, &store, live.as_ref(), location, &plan, &next).map_err(one)?;
+            run.steps.end("writing");
             let swapped = swap(&front, &store, location, new.number, run.site.say);
             failed_after.extend(swapped.inspect_err(|_| discard(&store, root, location, new.number)).map_err(one)?);
             (new, true)
         }
     };
+    run.steps.end("swap");
     let (wanted, spared) = (wanted(&next.record), spared(&plan, &next));
     failed_after.extend(outside::arrange(&wanted, &spared, &generation, &front, &mut ledger, run.site.say));
+    run.steps.end("links");
     failed_after.extend(prune(&store, &generation, location, manifest.keep_generations).err());
+    run.steps.end("pruning");
     failed_after.extend(tell(&generation, next.record.clone(), plan.directories, &run.site));
+    run.steps.end("units");
     Ok(Installed {
         generation: generation.number,
         is_new,

@@ -15,14 +15,16 @@ use crate::sops::convert::Output;
 use crate::sops::data_key::{self, Keyring, Unwrapped};
 use crate::sops::format::Format;
 use crate::sops::key::{Finder, KeyPath, Part};
-use crate::sops::metadata::Metadata;
+use crate::sops::metadata::{KeyGroup, Metadata};
 use crate::sops::tree::Map;
 use crate::sops::{EncryptedFile, VerifiedFile};
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// What the sops files of a plan gave.
+#[derive(Default)]
 pub struct Contents {
     /// The bytes of each secret, by its position in [`Plan::targets`].
     pub secrets: BTreeMap<usize, SecretBytes>,
@@ -30,6 +32,18 @@ pub struct Contents {
     pub failures: Vec<Failure>,
     /// Things to tell the user that are no errors, a line each, without control characters.
     pub notices: Vec<String>,
+    /// The files that opened.
+    pub opened: Vec<Opened>,
+}
+
+/// A file that opened.
+pub struct Opened {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The identities that opened it, each with where it came from; none for a plain age file.
+    pub by: Vec<String>,
+    /// How long that took, from reading it to the last value.
+    pub took: Duration,
 }
 
 /// What opening needs from outside.
@@ -46,11 +60,12 @@ pub struct Means<'a> {
 pub fn open(plan: &Plan<'_>, means: &Means<'_>) -> Contents {
     let opened =
         parallel::each(plan.files.len(), |number| plan.files.get(number).map(|file| open_file(plan, file, means)));
-    let mut contents = Contents { secrets: BTreeMap::new(), failures: Vec::new(), notices: Vec::new() };
+    let mut contents = Contents::default();
     for mut opened in opened.into_iter().flatten() {
         contents.secrets.append(&mut opened.secrets);
         contents.failures.append(&mut opened.failures);
         contents.notices.append(&mut opened.notices);
+        contents.opened.append(&mut opened.opened);
     }
     contents
 }
@@ -70,7 +85,7 @@ pub struct Request<'a> {
 /// Opens one file and takes one value out of it.
 pub fn one(request: &Request<'_>, means: &Means<'_>) -> Result<SecretBytes, Error> {
     let fail = |error: Error| error.within(request.path.display());
-    let file = verify(request.path, request.format, means).map_err(fail)?;
+    let (file, _) = verify(request.path, request.format, means).map_err(fail)?;
     let mut taking = Taking::new(request.path, &file);
     match &request.key {
         Some(key) => taking.value(key, request.output),
@@ -79,8 +94,9 @@ pub fn one(request: &Request<'_>, means: &Means<'_>) -> Result<SecretBytes, Erro
 }
 
 fn open_file(plan: &Plan<'_>, file: &SopsFile<'_>, means: &Means<'_>) -> Contents {
-    let mut contents = Contents { secrets: BTreeMap::new(), failures: Vec::new(), notices: Vec::new() };
-    let verified = match verify(file.path, file.format, means) {
+    let mut contents = Contents::default();
+    let begun = Instant::now();
+    let (verified, by) = match verify(file.path, file.format, means) {
         Ok(verified) => verified,
         Err(error) => {
             let error = error.within(file.path.display()).note(explain::needed_by(plan, file));
@@ -101,14 +117,16 @@ fn open_file(plan: &Plan<'_>, file: &SopsFile<'_>, means: &Means<'_>) -> Content
         }
     }
     contents.notices = taking.notices;
+    contents.opened.push(Opened { path: file.path.to_owned(), by, took: begun.elapsed() });
     contents
 }
 
-fn verify(path: &Path, format: Format, means: &Means<'_>) -> Result<VerifiedFile, Error> {
+/// The file, and who opened it.
+fn verify(path: &Path, format: Format, means: &Means<'_>) -> Result<(VerifiedFile, Vec<String>), Error> {
     let bytes = (means.read)(path).map_err(unreadable)?;
     if format == Format::Age {
         return match means.keyring.decrypt_age(bytes.expose()) {
-            Unwrapped::Opened(plain) => Ok(VerifiedFile::of_age(plain)),
+            Unwrapped::Opened(plain) => Ok((VerifiedFile::of_age(plain), Vec::new())),
             Unwrapped::NotMine => Err(explain::locked_age(&[], means.identities)),
             Unwrapped::Broken(reasons) => Err(explain::locked_age(&reasons, means.identities)),
         };
@@ -118,7 +136,9 @@ fn verify(path: &Path, format: Format, means: &Means<'_>) -> Result<VerifiedFile
     drop(bytes);
     let key = data_key::recover(encrypted.metadata(), means.keyring)
         .map_err(|error| explain::locked(error, path, encrypted.metadata(), means.identities))?;
-    encrypted.open(&key).map_err(|error| explain::refused(error, path))
+    let keys = encrypted.metadata().key_groups.iter().flat_map(KeyGroup::in_order);
+    let by = means.identities.openers(keys);
+    encrypted.open(&key).map(|file| (file, by)).map_err(|error| explain::refused(error, path))
 }
 
 fn unreadable(error: io::Error) -> Error {

@@ -76,6 +76,14 @@ impl KeyGroup {
 }
 
 impl MasterKey {
+    /// What it holds in encrypted form; `None` for a key of a service.
+    pub fn enc(&self) -> Option<&str> {
+        match self {
+            Self::Age { enc, .. } | Self::Pgp { enc, .. } => Some(enc),
+            Self::Remote { .. } => None,
+        }
+    }
+
     /// Whether `name` is this key's: its recipient, or `pgp` and its fingerprint. An SSH recipient may have a comment.
     pub fn is_named(&self, name: &str) -> bool {
         match self {

@@ -1,6 +1,6 @@
 //! Looking without changing: `plan`, `status`, and the checks that need no key.
 
-use crate::common::{Sandbox, drop_in, fixture, manifest, sops_nix_manifest, told};
+use crate::common::{Sandbox, drop_in, encrypted, fixture, manifest, sops_nix_manifest, told};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -159,4 +159,37 @@ fn a_file_that_the_host_cannot_open_is_found_without_a_key() {
     assert_eq!(code, Some(1));
     let errors: Vec<&str> = said.split("sops-install-secrets: error: ").skip(1).take(2).collect();
     insta::assert_snapshot!("host_cannot_open", errors.join("---\n"));
+}
+
+#[test]
+fn verbose_tells_who_opened_which_file_and_no_value() {
+    let sandbox = Sandbox::new();
+    let shamir = encrypted("shamir.yaml");
+    let manifest = sandbox.write(
+        "manifest.yaml",
+        format!(
+            "userMode: true\nsecretsMountPoint: run/secrets.d\nsymlinkPath: run/secrets\nenvironmentFile: keys.env\n\
+             secrets: {{npmrc: {{sopsFile: {}}}, all: {{key: '', sopsFile: {}}}}}\n",
+            encrypted("secrets.yaml").display(),
+            shamir.display()
+        ),
+    );
+    let [first, second] = ["keys/age.txt", "keys/age-second.txt"].map(fixture);
+    sandbox.write("keys.env", format!("SOPS_AGE_KEY_FILE={}\n", sandbox.path("keys.txt").display()));
+    let keys = [std::fs::read(first).unwrap(), std::fs::read(second).unwrap()].concat();
+    sandbox.write("keys.txt", keys);
+    let output = sandbox.run(&["install", "--verbose", manifest.to_str().unwrap()]);
+    let said = sandbox.tidy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let one = "age1xpkmwhazfgf9s7u68pv6hqa3fs0kf4a6g8ugqqmxypf04ccvyftsrdx7cy from $HERE/keys.txt";
+    let other = "age1s4eaxegr7upgukuhm0agcegqpduk3zw02jtfepllpftdeeya6g2qhc83vp from $HERE/keys.txt";
+    for line in [
+        format!("secrets.yaml was opened by {one}, in "),
+        format!("shamir.yaml was opened by {one} and {other}, in "),
+        "took ".to_owned(),
+        "generation 1 is live: 2 files from 2 sops files".to_owned(),
+    ] {
+        assert!(said.contains(&line), "{said}");
+    }
+    assert!(!said.contains("THROWAWAY") && !said.contains("AGE-SECRET-KEY"), "{said}");
 }
