@@ -161,5 +161,11 @@ fn tell(process: &mut Process<'_>, text: &str) -> anyhow::Result<()> {
 }
 
 fn report(process: &mut Process<'_>, failed: &[Error]) -> anyhow::Result<()> {
-    failed.iter().try_for_each(|error| tell(process, &format!("error: {error}")))
+    // Nobody reads more at a time, and a log should not be filled.
+    const SHOWN: usize = 100;
+    failed.iter().take(SHOWN).try_for_each(|error| tell(process, &format!("error: {error}")))?;
+    match failed.len().saturating_sub(SHOWN) {
+        0 => Ok(()),
+        more => tell(process, &format!("error: and {more} more, which are not shown")),
+    }
 }
