@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod activation;
+mod bad_input;
 mod cat;
 mod common;
 mod differential;
@@ -16,6 +17,7 @@ mod hostile;
 mod identities;
 mod inspection;
 mod install;
+mod memory;
 mod module;
 mod once;
 mod places;
