@@ -64,9 +64,16 @@ impl Error {
         self
     }
 
-    /// Adds a list of facts below a heading, each on a line of its own. A list without items is left out.
+    /// Adds a list of facts below a heading, each on a line of its own. A list without items is left out; of a long one
+    /// the first are shown, and how many more there are.
     pub fn list(mut self, heading: impl Into<String>, items: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        let items: Vec<String> = items.into_iter().map(Into::into).collect();
+        const SHOWN: usize = 50;
+        let mut rest = items.into_iter();
+        let mut items: Vec<String> = rest.by_ref().take(SHOWN).map(Into::into).collect();
+        match rest.count() {
+            0 => {}
+            more => items.push(format!("and {more} more")),
+        }
         if !items.is_empty() {
             self.0.more.push(("note", heading.into(), items));
         }
@@ -253,6 +260,13 @@ mod tests {
             error.to_string(),
             "secret `a\\nb`\n  help: did you mean `c\\u{1b}[31m`?\n  note: one\\ntwo\n  note: three\n        four\n        five\\nsix"
         );
+    }
+
+    #[test]
+    fn a_long_list_is_cut() {
+        let text = Error::new("a").list("b", (0..60).map(|number| number.to_string())).to_string();
+        assert!(text.ends_with("\n        49\n        and 10 more") && text.lines().count() == 53, "{text}");
+        assert_eq!(Error::new("a").list("b", [""; 50]).to_string().lines().count(), 52);
     }
 
     #[test]

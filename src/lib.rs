@@ -10,6 +10,7 @@ pub mod escape;
 pub mod generation;
 pub mod identity;
 pub mod install;
+mod lookalike;
 pub mod manifest;
 pub mod open;
 pub mod parallel;

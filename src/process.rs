@@ -15,6 +15,10 @@ use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
+/// From this size on, a block is a mapping of its own: glibc's limit is fixed below it in [`run`], that of musl is.
+const LARGE: usize = 2 * LARGEST_ON_THE_HEAP;
+const LARGEST_ON_THE_HEAP: usize = 128 * 1024;
+
 /// Zeroes memory when it is given back. [`SecretBytes`] does so with what this program holds; parsers and ciphers copy
 /// what they work on, and buffers that grow are moved.
 struct Zeroing;
@@ -23,7 +27,6 @@ struct Zeroing;
 static ALLOCATOR: Zeroing = Zeroing;
 
 #[expect(unsafe_code, reason = "an allocator cannot be written without; each call is handed on with what it came with")]
-// `realloc` is left as it is by default, a new block and a copy: the system's could move a block and leave the old one.
 unsafe impl GlobalAlloc for Zeroing {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         unsafe { System.alloc(layout) }
@@ -31,6 +34,23 @@ unsafe impl GlobalAlloc for Zeroing {
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         unsafe { System.alloc_zeroed(layout) }
+    }
+
+    /// The system could move a block and leave the old one as it was, so a new one is made and the old one given back. A large
+    /// block is a mapping of its own, whose pages the system moves without a copy; two of them would take twice the memory.
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if layout.size() >= LARGE && size >= LARGE {
+            return unsafe { System.realloc(block, layout, size) };
+        }
+        let Ok(new_layout) = Layout::from_size_align(size, layout.align()) else { return std::ptr::null_mut() };
+        unsafe {
+            let new = self.alloc(new_layout);
+            if !new.is_null() {
+                std::ptr::copy_nonoverlapping(block, new, layout.size().min(size));
+                self.dealloc(block, layout);
+            }
+            new
+        }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -42,6 +62,7 @@ unsafe impl GlobalAlloc for Zeroing {
 
 /// Prepares the process, carries out `command` in it, and gives its exit code.
 pub(crate) fn run(program: &'static str, command: impl FnOnce(&mut Process<'_>) -> anyhow::Result<Exit>) -> ExitCode {
+    fix_allocator();
     let is_terminal = std::io::stderr().is_terminal();
     let file = std::io::stderr().as_fd().try_clone_to_owned().and_then(|file| File::from(file).metadata()).ok();
     let voice = Voice::of(program, is_terminal, file.as_ref(), &|name| std::env::var_os(name));
@@ -62,6 +83,15 @@ pub(crate) fn run(program: &'static str, command: impl FnOnce(&mut Process<'_>) 
             let _ = process.errors.write_all(voice.told(Level::Error, &format!("{error:#}")).as_bytes());
             ExitCode::from(Exit::Failed as u8)
         }
+    }
+}
+
+/// Keeps glibc from raising the size from which blocks are mappings, as it does when one is given back.
+fn fix_allocator() {
+    #[cfg(target_env = "gnu")]
+    #[expect(unsafe_code, reason = "a setting of the C library; no other thread runs yet")]
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST_ON_THE_HEAP as libc::c_int);
     }
 }
 

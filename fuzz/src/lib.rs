@@ -5,31 +5,38 @@
 
 #![forbid(unsafe_code)]
 
+use sops_install::cli::sops_nix;
+use sops_install::error::Error;
 use sops_install::escape::Escape;
-use sops_install::identity;
 use sops_install::identity::host::{Call, Finished, Host};
+use sops_install::identity::{self, Identities, Variables};
 use sops_install::manifest::name::Name;
-use sops_install::manifest::{self, Placeholder, Placeholders, Surroundings};
+use sops_install::manifest::{self, KeySources, Placeholder, Placeholders, Surroundings};
+use sops_install::open;
+use sops_install::plan::{self, Owners};
 use sops_install::secret::SecretBytes;
 use sops_install::sops::EncryptedFile;
 use sops_install::sops::cipher::Cipher;
-use sops_install::sops::data_key::DataKey;
+use sops_install::sops::data_key::{DataKey, Effort, Keyring, Unwrapped};
 use sops_install::sops::format::Format;
 use sops_install::sops::key::{Finder, KeyPath};
+use sops_install::sops::metadata::MasterKey;
 use sops_install::sops::store::{self, go_number};
 use sops_install::sops::time;
 use sops_install::sops::tree::Map;
 use sops_install::template::Reader;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// A reader of bytes; whether it took them.
 pub type Target = fn(&[u8]) -> bool;
 
 /// All of them by name.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("yaml", yaml),
     ("json", json),
     ("ini", ini),
@@ -40,6 +47,9 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("key_path", key_path),
     ("template", template),
     ("identity", identity),
+    ("master_key", master_key),
+    ("check", check),
+    ("flags", flags),
 ];
 
 /// The YAML store: reads, and prints what it read.
@@ -102,14 +112,30 @@ pub fn manifest(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
     let surroundings =
         Surroundings { base: "/base".into(), runtime_directory: Some("/run/user/1".into()), ..Surroundings::default() };
-    ["a.json", "a.yaml"].into_iter().any(|file| match manifest::parse(text, Path::new(file), &surroundings) {
-        Ok(_) => true,
+    // Each is read, so no `any`.
+    let taken = ["a.json", "a.yaml"].map(|file| match manifest::parse(text, Path::new(file), &surroundings) {
+        Ok(manifest) => {
+            plan::plan(&manifest, &Owners::AllRoot).map_or_else(|errors| all_have_a_remedy(&errors), drop);
+            true
+        }
         Err(errors) => {
-            assert!(!errors.is_empty());
-            errors.iter().for_each(|error| drop(error.to_string()));
+            all_have_a_remedy(&errors);
             false
         }
-    })
+    });
+    taken.contains(&true)
+}
+
+/// There is an error, and each says what to try.
+fn all_have_a_remedy(errors: &[Error]) {
+    assert!(!errors.is_empty());
+    errors.iter().for_each(has_a_remedy);
+}
+
+fn has_a_remedy(error: &Error) {
+    let text = error.to_string();
+    assert!(text.contains("\n  help: "), "no remedy: {text}");
+    assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "a control character: {text:?}");
 }
 
 /// The path of a key, looked up in a tree with all that makes it hard; the first line is the path, the rest the tree.
@@ -156,12 +182,61 @@ pub fn identity(data: &[u8]) -> bool {
     identity::recipients(&SecretBytes::new(data.to_vec()), "input", &host).is_ok()
 }
 
-/// A machine without files, programs or people.
+/// What a sops file holds for a key, and a whole age file, with keys of either sort that are at hand.
+pub fn master_key(data: &[u8]) -> bool {
+    static IDENTITIES: LazyLock<Identities> = LazyLock::new(|| {
+        let host: Arc<dyn Host> = Arc::new(Nobody);
+        let keys = KeySources { ssh_key_files: vec!["/key".into()], ..KeySources::default() };
+        let age = include_str!("../../tests/fixtures/keys/age.txt");
+        let variables = Variables::from([("SOPS_AGE_KEY".to_owned(), SecretBytes::from(age))]);
+        Identities::load(&keys, &variables, &host)
+    });
+    let opens = |answer: Unwrapped| matches!(answer, Unwrapped::Opened(_));
+    let taken = opens(IDENTITIES.decrypt_age(data));
+    let Ok(text) = std::str::from_utf8(data) else { return taken };
+    let enc = text.to_owned();
+    let age = MasterKey::Age { recipient: "age1x".to_owned(), enc: enc.clone() };
+    let pgp = MasterKey::Pgp { fingerprint: "BE559F56D9EEE06750C0CEB6C13202594ED9C2C3".to_owned(), enc };
+    [&age, &pgp].map(|key| opens(IDENTITIES.unwrap(key, Effort::Free))).contains(&true) || taken
+}
+
+/// A sops file as it is checked without a key: whatever is wrong with it, there is a remedy.
+pub fn check(data: &[u8]) -> bool {
+    let (key, other) = (KeyPath::new("a/b"), KeyPath::new("secret"));
+    let read = |_: &Path| Ok(SecretBytes::new(data.to_vec()));
+    let taken = Format::ALL.map(|format| match open::inspect(Path::new("/file"), format, &read) {
+        Ok(inspected) => {
+            let finder = inspected.finder();
+            let find = |key| inspected.find(&finder, key, Path::new("/file"));
+            [&key, &other].map(find).iter().filter_map(|found| found.as_ref().err()).for_each(has_a_remedy);
+            format != Format::Age
+        }
+        Err(error) => {
+            has_a_remedy(&error);
+            false
+        }
+    });
+    taken.contains(&true)
+}
+
+/// The command line of the program that takes the place of sops-nix's: words parted by newlines.
+pub fn flags(data: &[u8]) -> bool {
+    let words = data.split(|byte| *byte == b'\n').map(|word| OsStr::from_bytes(word).to_owned()).collect();
+    match sops_nix::parse(words) {
+        Ok(_) => true,
+        Err(error) => {
+            has_a_remedy(&error);
+            false
+        }
+    }
+}
+
+/// A machine without programs or people, and with one file: an SSH key.
 struct Nobody;
 
 impl Host for Nobody {
     fn read(&self, _: &Path) -> io::Result<SecretBytes> {
-        Err(io::ErrorKind::NotFound.into())
+        Ok(SecretBytes::from(include_str!("../../tests/fixtures/keys/ssh_rsa")))
     }
 
     fn run(&self, _: &Call<'_>) -> io::Result<Finished> {

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+/// What people get wrong.
+const BAD: &str = "tests/fixtures/bad";
+
 /// The first inputs of a target.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     let endings: &[&str] = match target {
@@ -9,23 +12,34 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "json" => &["json", "bin"],
         "ini" => &["ini"],
         "dotenv" => &["env"],
-        "metadata" => &["yaml", "json", "bin", "ini", "env"],
+        "metadata" | "check" => &["yaml", "json", "bin", "ini", "env"],
         _ => &[],
     };
     let mut files = Vec::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     match target {
         "manifest" => {
-            files.extend(["tests/fixtures/sops-nix/manifest.json", "examples/manifest.yaml"].map(|f| root.join(f)))
+            files.extend(["tests/fixtures/sops-nix/manifest.json", "examples/manifest.yaml"].map(|f| root.join(f)));
+            ["manifests", "manifests-of-sops-nix"].iter().for_each(|d| below(&root.join(BAD).join(d), &mut files));
         }
-        "identity" => below(&root.join("tests/fixtures/keys"), &mut files),
+        "identity" => ["tests/fixtures/keys".as_ref(), Path::new(BAD).join("keys").as_path()]
+            .iter()
+            .for_each(|d| below(&root.join(d), &mut files)),
+        "master_key" => {
+            files.extend(["plain.age", "armored.age"].map(|f| root.join("tests/fixtures/encrypted").join(f)));
+            below(&root.join("tests/fixtures/pgp"), &mut files);
+        }
+        "check" => {
+            ["encrypted", "bad/sops"].iter().for_each(|d| below(&root.join("tests/fixtures").join(d), &mut files))
+        }
+        "flags" => {}
         _ => ["encrypted", "plain", "old"].iter().for_each(|d| below(&root.join("tests/fixtures").join(d), &mut files)),
     }
     // In a fixed order, so that a seed always leads to the same inputs.
     files.sort();
     let fits = |path: &PathBuf| {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-        matches!(target, "manifest" | "identity") || endings.contains(&ending)
+        matches!(target, "manifest" | "identity" | "master_key") || endings.contains(&ending)
     };
     let lines: &[&str] = match target {
         "value" => &[
@@ -49,6 +63,13 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "manifest" => &[
             "secrets: {a: {key: b, sopsFile: c.yaml, owner: d, mode: '0400', path: /e}}\nage: {keyFile: f}\n",
             r#"{"secrets": [{"name": "a", "key": "b", "path": "/run/a", "sopsFile": "/c.yaml", "format": "yaml", "mode": "0400"}]}"#,
+        ],
+        "flags" => &[
+            "-check-mode=sopsfile\nm",
+            "-check-mode\nmanifest\n--\nm",
+            "--ignore-passwd=false\nm",
+            "-h",
+            "-ignore-passwd\nm",
         ],
         _ => &["a"],
     };

@@ -213,5 +213,11 @@ fn say(process: &mut Process<'_>, level: Level, text: &str) -> anyhow::Result<()
 }
 
 fn report(process: &mut Process<'_>, failed: &[impl Borrow<Error>]) -> anyhow::Result<()> {
-    failed.iter().try_for_each(|error| say(process, Level::Error, &error.borrow().to_string()))
+    // Nobody reads more at a time, and a log should not be filled.
+    const SHOWN: usize = 100;
+    failed.iter().take(SHOWN).try_for_each(|error| say(process, Level::Error, &error.borrow().to_string()))?;
+    match failed.len().saturating_sub(SHOWN) {
+        0 => Ok(()),
+        more => say(process, Level::Error, &format!("and {more} more, which are not shown")),
+    }
 }

@@ -22,17 +22,29 @@ It takes what sops-nix's program of this name takes. `sops-install --help` has m
 
 /// What is checked instead of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CheckMode {
+pub enum CheckMode {
+    /// The manifest is read.
     Manifest,
+    /// So are the sops files, as far as that takes no key.
     SopsFile,
+    /// Nothing is checked: it is installed.
     Off,
 }
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
-enum Arguments {
+pub enum Arguments {
+    /// How it is called.
     Help,
-    Run { check_mode: CheckMode, ignore_passwd: bool, manifest: PathBuf },
+    /// A manifest.
+    Run {
+        /// What is done with it.
+        check_mode: CheckMode,
+        /// Whether no account is looked up.
+        ignore_passwd: bool,
+        /// Its path.
+        manifest: PathBuf,
+    },
 }
 
 /// Carries out a command line.
@@ -89,7 +101,10 @@ fn checked(check_mode: CheckMode, manifest: &Path) -> std::result::Result<(), Ve
 
 /// Reads flags as Go's `flag` does: with one dash or two, a value behind `=` or as the next word, and none behind the first
 /// word that is no flag.
-fn parse(arguments: Vec<OsString>) -> Result<Arguments> {
+///
+/// # Errors
+/// A flag that is not known or has another value, and not exactly one manifest.
+pub fn parse(arguments: Vec<OsString>) -> Result<Arguments> {
     let (mut check_mode, mut ignore_passwd) = (CheckMode::Off, false);
     let mut words = arguments.into_iter();
     let mut rest = Vec::new();

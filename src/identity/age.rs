@@ -5,13 +5,14 @@ use super::locked::{Lock, Locked};
 use super::post_quantum::PostQuantum;
 use super::ssh_key::Wrong;
 use super::{Fit, Opener};
+use crate::lookalike::Lookalike;
 use crate::secret::SecretBytes;
 use crate::sops::data_key::{Broken, Unwrapped};
 use crate::sops::metadata::MasterKey;
 use age::armor::ArmoredReader;
 use age::secrecy::{ExposeSecret, SecretString};
 use age::{DecryptError, Decryptor, scrypt, x25519};
-use std::io::Read;
+use std::io::{self, BufRead, BufReader, Read};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,7 +28,7 @@ pub(super) struct AgeKey {
 impl AgeKey {
     /// Reads `AGE-SECRET-KEY-1…`. The error never holds the text.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let identity = x25519::Identity::from_str(text).map_err(|why| format!("is no age identity: {why}"))?;
+        let identity = x25519::Identity::from_str(text).map_err(|_| why_no_identity(text))?;
         let recipient = identity.to_public().to_string();
         Ok(Self::new(identity, recipient))
     }
@@ -74,6 +75,9 @@ pub(super) fn unwrap(key: &MasterKey, identity: &dyn age::Identity) -> Unwrapped
     let MasterKey::Age { enc, .. } = key else { return Unwrapped::NotMine };
     // A data key has 32 bytes, a share of one 33. More is not read.
     const LONGEST: usize = 64;
+    if enc.trim().is_empty() {
+        return Broken::File("its `enc` is empty".to_owned()).into();
+    }
     match decrypt(enc.as_bytes(), identity, LONGEST) {
         Ok(share) => Unwrapped::Opened(share),
         Err(why) => not_opened("its `enc`", &why),
@@ -104,8 +108,7 @@ fn one_line(why: &DecryptError) -> String {
 
 /// Decrypts an age file, armored or binary, of which no more than `longest` bytes are read.
 pub(super) fn decrypt(file: &[u8], identity: &dyn age::Identity, longest: usize) -> Result<SecretBytes, DecryptError> {
-    let decryptor = Decryptor::new_buffered(ArmoredReader::new(file))?;
-    let mut reader = decryptor.decrypt(std::iter::once(identity))?;
+    let mut reader = open(file)?.decrypt(std::iter::once(identity))?;
     let mut plain = SecretBytes::with_capacity(longest.min(file.len()));
     let mut chunk = zeroize::Zeroizing::new([0u8; 16 * 1024]);
     while plain.len() < longest {
@@ -117,6 +120,30 @@ pub(super) fn decrypt(file: &[u8], identity: &dyn age::Identity, longest: usize)
         plain.push(chunk.get(..read).unwrap_or_default());
     }
     Ok(plain)
+}
+
+/// Reads the header of an age file. `age` reads it anew with each line that it takes in, so its length is bounded.
+fn open(file: &[u8]) -> Result<Decryptor<ArmoredReader<BufReader<&[u8]>>>, DecryptError> {
+    /// Room for a thousand recipients, or for sixty of those that are post-quantum.
+    const MOST_LINES: usize = 2000;
+    const MOST_BYTES: usize = 128 * 1024;
+    let mut reader = ArmoredReader::new(file);
+    let (mut line, mut lines, mut bytes) = (Vec::new(), 0, 0);
+    loop {
+        line.clear();
+        // What cannot be read, `age` says better.
+        let Ok(length) = reader.by_ref().take(MOST_BYTES as u64 + 1).read_until(b'\n', &mut line) else { break };
+        let is_other = lines == 0 && !line.starts_with(b"age-encryption.org/");
+        if length == 0 || is_other || line.starts_with(b"---") {
+            break;
+        }
+        (lines, bytes) = (lines + 1, bytes + length);
+        if lines > MOST_LINES || bytes > MOST_BYTES {
+            let why = format!("its header has more than {MOST_LINES} lines or {MOST_BYTES} bytes");
+            return Err(DecryptError::Io(io::Error::other(why)));
+        }
+    }
+    Decryptor::new_buffered(ArmoredReader::new(file))
 }
 
 /// The identity of a plugin, `AGE-PLUGIN-NAME-1…`.
@@ -168,6 +195,16 @@ impl Opener for PluginKey {
     }
 }
 
+/// Passphrases are meant to cost time; this is about 16 times what `age` itself writes.
+const HIGHEST_WORK_FACTOR: u8 = 22;
+
+/// How much work the passphrase of an age file takes: the last word of its stanza. `None` where that is no number.
+fn work_factor(file: &[u8]) -> Option<u8> {
+    let mut lines = ArmoredReader::new(file).take(1024).lines();
+    let stanza = lines.nth(1)?.ok()?;
+    stanza.strip_prefix("-> scrypt ")?.rsplit(' ').next()?.parse().ok()
+}
+
 /// A file of identities that is encrypted with a passphrase.
 struct LockedFile(SecretBytes);
 
@@ -177,8 +214,6 @@ impl Lock for LockedFile {
     }
 
     fn unlocked_by(&self, passphrase: &SecretBytes, origin: &str, host: &Arc<dyn Host>) -> Result<Vec<Found>, Wrong> {
-        // Passphrases are meant to cost time; this is about 16 times what `age` itself writes.
-        const HIGHEST_WORK_FACTOR: u8 = 22;
         let Self(file) = self;
         // age takes only text.
         let passphrase = passphrase.expose_text().ok_or(Wrong::Passphrase)?;
@@ -224,34 +259,101 @@ pub(super) fn decrypt_with(found: &[Found], file: &[u8]) -> Unwrapped {
     super::decrypt_age(file, found.iter().map(|found| &*found.opener))
 }
 
+/// How many identities a text may hold. Each is tried with each master key.
+const MOST_IDENTITIES: usize = 1000;
+
+/// How many of its lines are spoken of that are no identity. A file of something else has thousands.
+const SHOWN: usize = 5;
+
+/// What is wrong with a text that should be an identity. Nothing of it is told.
+fn why_no_identity(text: &str) -> String {
+    const BEGINNING: &str = "AGE-SECRET-KEY-1";
+    /// Of an X25519 identity.
+    const LENGTH: usize = 74;
+    let length = text.chars().count();
+    match () {
+        () if text.starts_with('\u{feff}') => {
+            "begins with a byte order mark: save the file as UTF-8 without one".to_owned()
+        }
+        () if text.starts_with(BEGINNING) && length != LENGTH => {
+            format!(
+                "is an age identity that was copied badly: it has {length} characters, and there should be {LENGTH}"
+            )
+        }
+        () if text.starts_with(BEGINNING) => {
+            "is an age identity that is damaged: its checksum does not fit; take a good copy of it".to_owned()
+        }
+        () if text.contains(BEGINNING) => {
+            format!(
+                "holds something around an age identity: nothing may stand before {BEGINNING} or behind the identity"
+            )
+        }
+        () if text.starts_with("age1") => {
+            format!("is an age recipient, which is public; the identity begins with {BEGINNING}")
+        }
+        () => format!("is no age identity, which begins with {BEGINNING}"),
+    }
+}
+
 /// Reads a text of identities: one a line, or several parted by blanks, as sops takes them in a variable. Empty lines
 /// and lines that begin with `#` are left out. Gives the identities and, for each part that is none, what is wrong.
 pub(super) fn parse(text: &SecretBytes, origin: &str, host: &Arc<dyn Host>) -> (Vec<Found>, Vec<String>) {
     let bytes = text.expose();
     if bytes.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----") || bytes.starts_with(b"age-encryption.org/") {
-        return match Decryptor::new_buffered(ArmoredReader::new(bytes)) {
+        return match open(bytes) {
+            Ok(file) if file.is_scrypt() && work_factor(bytes).is_some_and(|factor| factor > HIGHEST_WORK_FACTOR) => {
+                let why = format!("takes more work to open than 2^{HIGHEST_WORK_FACTOR} steps, the most that is done");
+                (Vec::new(), vec![why])
+            }
             Ok(file) if file.is_scrypt() => {
                 let locked = Locked::new(LockedFile(text.clone()), Vec::new(), origin, host);
                 (vec![Found::new("an encrypted identity file".into(), locked)], Vec::new())
             }
-            Ok(_) => (Vec::new(), vec!["is encrypted to a key; an identity file takes a passphrase".into()]),
+            Ok(_) => (Vec::new(), vec![
+                "is encrypted to a key, and an identity file may only be encrypted with a passphrase: decrypt it with `age`"
+                    .into(),
+            ]),
             Err(why) => {
-                (Vec::new(), vec![format!("is an encrypted identity file that is damaged: {}", one_line(&why))])
+                (Vec::new(), vec![format!(
+                    "is an encrypted identity file that is damaged; take a good copy of it: {}",
+                    one_line(&why)
+                )])
             }
         };
     }
     let (mut found, mut problems) = (Vec::new(), Vec::new());
-    let Some(text) = text.expose_text() else { return (found, vec!["holds bytes that are not text".into()]) };
+    let lookalike = || Lookalike::of(bytes).filter(|kind| !matches!(kind, Lookalike::AgeIdentities | Lookalike::Pem));
+    let Some(text) = text.expose_text() else {
+        let advice = lookalike().map(|kind| format!(": {}", kind.advice("a key file"))).unwrap_or_default();
+        return (found, vec![format!("holds bytes that are not text{advice}")]);
+    };
+    let mut more = 0;
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#')) {
+        let mut problem = None;
         for word in line.split_whitespace() {
             match identity(word, host) {
                 Ok(identity) => found.push(identity),
-                Err(why) => problems.push(format!("line {} {why}", number + 1)),
+                // A line of prose has many words.
+                Err(why) => problem = problem.or(Some(why)),
+            }
+            if found.len() > MOST_IDENTITIES {
+                return (
+                    Vec::new(),
+                    vec![format!("holds more than {MOST_IDENTITIES} identities, the most that are read")],
+                );
             }
         }
+        match problem {
+            Some(why) if problems.len() < SHOWN => problems.push(format!("line {} {why}", number + 1)),
+            problem => more += usize::from(problem.is_some()),
+        }
     }
-    // A line of prose has many words.
-    problems.dedup();
+    if more > 0 {
+        problems.push(format!("{more} more of its lines are no identity either"));
+    }
+    if let (true, Some(kind)) = (found.is_empty(), lookalike()) {
+        return (found, vec![format!("holds no identity: {}", kind.advice("a key file"))]);
+    }
     if found.is_empty() && problems.is_empty() {
         problems.push("holds no identity".into());
     }
@@ -313,12 +415,13 @@ mod tests {
         let (found, problems) = parsed(&format!("AGE-PLUGIN-YUBIKEY\n{KEY}\nAGE-SECRET-KEY-1GARBAGE"));
         assert_eq!(found, 1);
         assert!(problems[0].starts_with("line 1 is no identity of a plugin: "), "{problems:?}");
-        assert!(problems[1].starts_with("line 3 is no age identity: "));
+        assert!(problems[1].starts_with("line 3 is an age identity that was copied badly: it has 23 characters"));
         assert!(!problems[1].contains("GARBAGE"));
         assert_eq!(parsed("# only a comment\n"), (0, vec!["holds no identity".into()]));
         let (found, problems) = parsed("age-encryption.org/v1\n");
         assert!(
-            found == 0 && problems[0].starts_with("is an encrypted identity file that is damaged: "),
+            found == 0
+                && problems[0].starts_with("is an encrypted identity file that is damaged; take a good copy of it: "),
             "{problems:?}"
         );
     }

@@ -62,13 +62,15 @@ impl PgpKey {
     /// The message's session key, and whether the message names this key. Messages for anonymous recipients name the key
     /// 0; they may be for this one or not.
     fn session_key(&self, esk: &[Esk]) -> (Option<PlainSessionKey>, bool) {
+        /// Each takes milliseconds, and a message may have thousands for anonymous recipients.
+        const MOST_TRIED: usize = 100;
         let mut named = false;
-        for esk in esk {
-            let Esk::PublicKeyEncryptedSessionKey(esk) = esk else { continue };
+        let keys = esk.iter().filter_map(|esk| match esk {
+            Esk::PublicKeyEncryptedSessionKey(esk) if esk.match_identity(self.0.public_key()) => Some(esk),
+            _ => None,
+        });
+        for esk in keys.take(MOST_TRIED) {
             let (Ok(id), Ok(values)) = (esk.id(), esk.values()) else { continue };
-            if !esk.match_identity(self.0.public_key()) {
-                continue;
-            }
             named |= !id.is_wildcard();
             if let Ok(Ok(key)) = self.0.decrypt(&Password::empty(), values, EskType::V3_4) {
                 return (Some(key), named);

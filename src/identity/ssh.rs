@@ -20,7 +20,8 @@ use zeroize::{Zeroize, Zeroizing};
 pub(super) fn is_ssh_key(text: &SecretBytes) -> bool {
     let bytes = text.expose().trim_ascii_start();
     let private = bytes.starts_with(b"-----BEGIN ") && !bytes.starts_with(b"-----BEGIN AGE");
-    private || ["ssh-", "ecdsa-", "sk-"].iter().any(|start| bytes.starts_with(start.as_bytes()))
+    let others = ["ssh-", "ecdsa-", "sk-", "---- BEGIN SSH2", "PuTTY-User-Key-File-", "SSH PRIVATE KEY FILE FORMAT 1"];
+    private || others.iter().any(|start| bytes.starts_with(start.as_bytes()))
 }
 
 /// Takes the identities that an SSH private key makes. One that is locked is one identity until it is needed.

@@ -39,7 +39,16 @@ pub(super) enum Wrong {
 impl SshKey {
     /// Reads the file of a private key. The error says what the file is instead.
     pub(super) fn read(file: &SecretBytes) -> Result<Self, String> {
+        // Of SSH's first protocol, which has bytes.
+        if file.expose().starts_with(b"SSH PRIVATE KEY FILE FORMAT 1") {
+            return Err(what_it_is("SSH PRIVATE KEY FILE FORMAT 1"));
+        }
         let text = file.expose_text().ok_or("holds bytes that are not text; an SSH key is text")?;
+        if text.trim_start().starts_with("-----BEGIN PGP ") {
+            return Err(
+                "is an OpenPGP key, not one of SSH: import it with `gpg --import`, and name its `gnupgHome`".into()
+            );
+        }
         let Some(Pem { label, dek_info, data }) = Pem::read(text)? else { return Err(what_it_is(text)) };
         let state = match (label, dek_info) {
             ("OPENSSH PRIVATE KEY", _) => {

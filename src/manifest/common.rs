@@ -37,6 +37,9 @@ impl Draft {
         let templates = collision(self.templates.iter().map(|template| &template.name));
         errors.extend(templates.map(|(a, b)| collide("template", a, b)));
         errors.extend(self.key_sources.age_key_credential.as_deref().and_then(bad_credential));
+        errors
+            .extend(too_many("key files", self.key_sources.age_key_files.len() + self.key_sources.ssh_key_files.len()));
+        errors.extend(too_many("`hostRecipients`", self.host_recipients.len()));
         errors.extend(overlap(&self.mount_point, &self.symlink_path));
         match (self.mount_point, self.symlink_path) {
             (Ok(mount_point), Ok(symlink_path)) if errors.is_empty() => Ok(Manifest {
@@ -78,6 +81,15 @@ fn overlap(mount_point: &Result<AbsolutePath>, symlink_path: &Result<AbsolutePat
     mount_point.overlaps(symlink_path).then(|| {
         Error::new(format!("`symlinkPath` ({symlink_path}) and `secretsMountPoint` ({mount_point}) overlap"))
             .help("neither may be the other, or lie below it")
+    })
+}
+
+/// What there is one or a handful of.
+fn too_many(what: &str, number: usize) -> Option<Error> {
+    const MOST: usize = 1000;
+    (number > MOST).then(|| {
+        Error::new(format!("it names {number} {what}, and {MOST} are the most that are read"))
+            .help("name those that open the files")
     })
 }
 
@@ -125,6 +137,7 @@ pub(super) fn path(field: &str, text: &str, user_mode: bool, surroundings: &Surr
         let error = Error::new(format!("`{field}` (`{text}`) {why}"));
         match why.contains("XDG_RUNTIME_DIR") {
             true => error.help("run it in the user's session, or set XDG_RUNTIME_DIR"),
+            false if why.contains("part") => error.help("choose a shorter path"),
             false => error.help("give an absolute path without `..`"),
         }
     })

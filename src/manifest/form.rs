@@ -1,7 +1,8 @@
 //! Tells which form a manifest has, and reads its text.
 
-use super::{Manifest, Surroundings, people, sops_nix};
-use crate::error::{Error, Result, nearest};
+use super::slip::{MAP_OR_LIST, Slip};
+use super::{Manifest, Surroundings, people, size, sops_nix};
+use crate::error::{Error, Result};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
@@ -15,15 +16,26 @@ use std::path::Path;
 /// All that is wrong in the manifest, at once where it can be told; each names the file, the field and, for a slip in
 /// the syntax, the line.
 pub fn parse(text: &str, file: &Path, surroundings: &Surroundings) -> std::result::Result<Manifest, Vec<Error>> {
+    if text.trim().is_empty() {
+        let error = Error::new("it is empty").help("write `secrets: {}` if no secrets are wanted");
+        return Err(vec![error.within(file.display())]);
+    }
     let syntax = Syntax::of(text, file);
     let read = || -> Result<Form> { read_as::<Form>(text, file, syntax, MANIFEST) };
-    match read().map_err(|error| vec![error])? {
-        Form { secrets: Some(Shape::List) } => {
+    let form = read().map_err(|error| vec![error])?;
+    let files: usize = [&form.secrets, &form.templates].into_iter().flatten().map(|shape| shape.count).sum();
+    if files > MOST_FILES {
+        let error = Error::new(format!(
+            "it has {files} secrets and templates, and {MOST_FILES} are the most that are installed"
+        ));
+        return Err(vec![
+            error.help("part it into several manifests, each with its own `symlinkPath`").within(file.display()),
+        ]);
+    }
+    match form {
+        Form { secrets: Some(Shape { is_list: true, .. }), .. } => {
             let raw = read_as(text, file, syntax, MANIFEST).map_err(|error| vec![error])?;
             sops_nix::manifest(raw, surroundings)
-        }
-        _ if text.trim().is_empty() => {
-            Err(vec![Error::new("it is empty").help("write `secrets: {}` if no secrets are wanted")])
         }
         _ => {
             let raw = read_as(text, file, syntax, MANIFEST).map_err(|error| vec![error])?;
@@ -55,15 +67,19 @@ impl Syntax {
 
 /// Just enough of a manifest to tell its form.
 #[derive(Deserialize)]
-#[serde(expecting = "a manifest, whose fields have names such as `secrets`")]
+#[serde(expecting = "the fields of a manifest")]
 struct Form {
     secrets: Option<Shape>,
+    templates: Option<Shape>,
 }
 
-enum Shape {
-    List,
-    Map,
+struct Shape {
+    is_list: bool,
+    count: usize,
 }
+
+/// How many secrets and templates a manifest may have. Each takes two kilobytes until it is installed.
+const MOST_FILES: usize = 12_000;
 
 impl<'de> Deserialize<'de> for Shape {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
@@ -71,19 +87,25 @@ impl<'de> Deserialize<'de> for Shape {
         impl<'de> Visitor<'de> for Look {
             type Value = Shape;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("secrets by name (a map), or sops-nix's list of secrets")
+                f.write_str(MAP_OR_LIST)
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<Shape, A::Error> {
-                while items.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Shape::List)
+                let mut count = 0;
+                while items.next_element::<IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Shape { is_list: true, count })
             }
             fn visit_map<A: MapAccess<'de>>(self, mut items: A) -> std::result::Result<Shape, A::Error> {
-                while items.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Shape::Map)
+                let mut count = 0;
+                while items.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Shape { is_list: false, count })
             }
             // `secrets: null` and `secrets:` with nothing behind.
             fn visit_unit<E>(self) -> std::result::Result<Shape, E> {
-                Ok(Shape::Map)
+                Ok(Shape { is_list: false, count: 0 })
             }
         }
         deserializer.deserialize_any(Look)
@@ -99,6 +121,9 @@ pub fn read<T: DeserializeOwned>(text: &str, file: &Path, what: &str) -> Result<
 }
 
 fn read_as<T: DeserializeOwned>(text: &str, file: &Path, syntax: Syntax, what: &str) -> Result<T> {
+    if syntax == Syntax::Yaml {
+        size::check(text).map_err(|error| error.within(format_args!("{what} {}", file.display())))?;
+    }
     let (why, line) = match syntax {
         Syntax::Json => match serde_json::from_str(text) {
             Ok(value) => return Ok(value),
@@ -107,9 +132,6 @@ fn read_as<T: DeserializeOwned>(text: &str, file: &Path, syntax: Syntax, what: &
                 (error.to_string().replace(&position, ""), Some(error.line()))
             }
         },
-        Syntax::Yaml if opens_too_many(text) => {
-            (format!("it opens more than {MOST_OPEN} brackets without closing them"), None)
-        }
         Syntax::Yaml => match serde_yaml::from_str(text) {
             Ok(value) => return Ok(value),
             Err(error) => {
@@ -119,79 +141,7 @@ fn read_as<T: DeserializeOwned>(text: &str, file: &Path, syntax: Syntax, what: &
             }
         },
     };
-    let at_line = line.map(|line| format!(", line {line}")).unwrap_or_default();
-    let why = without_values(&why);
-    // serde names Rust's types.
-    let why = [
-        ("expected u32", "expected a number from 0 on"),
-        ("expected u64", "expected a number from 0 on"),
-        ("expected a sequence", "expected a list, such as [a, b]"),
-        ("expected a boolean", "expected true or false"),
-    ]
-    .iter()
-    .fold(why, |why, (serdes, ours)| why.replace(serdes, ours));
-    let error = Error::new(format!("{what} {}{at_line}", file.display())).because_text(&*why).in_file(file);
-    let error = line.into_iter().fold(error, Error::at_line);
-    let tab = text.lines().position(|line| line.trim_start_matches(' ').starts_with('\t'));
-    if let (Syntax::Yaml, Some(tab)) = (syntax, tab) {
-        return Err(error.help(format!("line {} is indented with a tab; YAML takes only spaces", tab + 1)));
-    }
-    Err(match (meant(&why), why.contains("unknown field"), syntax) {
-        (Some(field), ..) => error.help(format!("did you mean `{field}`?")),
-        (None, true, _) => error.help("take the field out; the README lists those that exist"),
-        (None, false, Syntax::Yaml) => {
-            error.help("check this line and the one above it: indentation, brackets, and quotes around special text")
-        }
-        (None, false, Syntax::Json) => error.help("check this line and the one above it: commas, brackets, quotes"),
-    })
-}
-
-/// serde's text of an error without what the file holds: it may be a file of keys that was given by mistake. What can
-/// pass for the name of a field stays.
-fn without_values(why: &str) -> String {
-    let is_name = |text: &str| text.len() <= 32 && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
-    let mut clean = String::new();
-    for (number, part) in why.split('`').enumerate() {
-        match number {
-            0 => {}
-            number if number % 2 == 1 && !is_name(part) => {
-                clean.push_str("`…");
-                continue;
-            }
-            _ => clean.push('`'),
-        }
-        clean.push_str(part);
-    }
-    match (clean.find("string \""), clean.rfind('"')) {
-        (Some(start), Some(end)) if start + 7 < end => {
-            format!("{}text{}", clean.get(..start).unwrap_or_default(), clean.get(end + 1..).unwrap_or_default())
-        }
-        _ => clean,
-    }
-}
-
-/// How many brackets a YAML manifest may have open at once. The parser's time grows with the square of their number.
-const MOST_OPEN: i32 = 10_000;
-
-/// Whether brackets are opened beyond [`MOST_OPEN`], those in text and comments included: no manifest comes near.
-fn opens_too_many(text: &str) -> bool {
-    let mut open = 0;
-    text.bytes().any(|byte| {
-        match byte {
-            b'[' | b'{' => open += 1,
-            b']' | b'}' => open = (open - 1).max(0),
-            _ => {}
-        }
-        open > MOST_OPEN
-    })
-}
-
-/// The known field that is nearest to an unknown one, from serde's text of that error:
-/// ``unknown field `x`, expected one of `a`, `b` ``.
-fn meant(why: &str) -> Option<&str> {
-    let (_, rest) = why.split_once("unknown field `")?;
-    let (unknown, expected) = rest.split_once('`')?;
-    nearest(unknown, expected.split('`').skip(1).step_by(2))
+    Err(Slip { why: &why, line, is_json: syntax == Syntax::Json, what }.error(text, file))
 }
 
 /// A map whose keys are kept as they stand, also where one stands twice: `serde`'s own maps would drop one in silence.
@@ -224,19 +174,6 @@ impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Pairs<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_value_of_a_file_is_told() {
-        assert_eq!(
-            without_values("invalid type: string \"AGE-SECRET-KEY-1 \\\"x\\\"\", expected struct Form"),
-            "invalid type: text, expected struct Form"
-        );
-        assert_eq!(
-            without_values("a: unknown field `onwer`, expected one of `key`, `owner`"),
-            "a: unknown field `onwer`, expected one of `key`, `owner`"
-        );
-        assert_eq!(without_values("unknown field `root:$6$abc`, expected `key`"), "unknown field `…`, expected `key`");
-    }
 
     fn read(text: &str, file: &str) -> std::result::Result<Manifest, Vec<Error>> {
         parse(text, Path::new(file), &Surroundings { base: "/base".into(), ..Surroundings::default() })

@@ -8,6 +8,8 @@ mod form;
 pub mod name;
 pub mod path;
 mod people;
+mod size;
+mod slip;
 mod sops_nix;
 pub mod unit;
 

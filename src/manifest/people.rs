@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 /// The manifest as a person writes it.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a manifest")]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "the fields of a manifest")]
 pub(super) struct RawManifest {
     secrets: Option<Pairs<RawSecret>>,
     templates: Option<Pairs<RawTemplate>>,
@@ -285,7 +285,7 @@ fn mode(raw: Option<&RawMode>) -> Result<Mode> {
     match raw {
         None => Mode::from_octal("0400"),
         Some(RawMode::Text(text)) => Mode::from_octal(text),
-        Some(RawMode::Other(_)) => Err("the mode is a number, which may not be what it looks like".into()),
+        Some(RawMode::Other(_)) => Err("the mode is no text, so it may not be what it looks like".into()),
     }
     .map_err(|why| Error::new(why).help("write it as octal text in quotes, such as mode: \"0400\""))
 }

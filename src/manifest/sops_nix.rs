@@ -19,9 +19,9 @@ use std::path::PathBuf;
 #[serde(rename_all = "camelCase")]
 pub(super) struct RawManifest {
     #[serde(default, deserialize_with = "null_is_default")]
-    secrets: Vec<RawSecret>,
+    secrets: Vec<RawFile>,
     #[serde(default, deserialize_with = "null_is_default")]
-    templates: Vec<RawTemplate>,
+    templates: Vec<RawFile>,
     #[serde(default, deserialize_with = "null_is_default")]
     placeholder_by_secret_name: BTreeMap<String, String>,
     /// Not of sops-nix, but of our own module, as the other fields that say so: placeholders with an escape, by text.
@@ -71,9 +71,10 @@ struct RawLogging {
     secret_changes: bool,
 }
 
-/// The fields that secrets and templates share.
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
+/// A secret or a template. They are one type, because `serde` keeps all that it does not know in memory where it flattens one
+/// type into another, and that takes fifty times its size.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "the fields of a secret or a template")]
 struct RawFile {
     #[serde(default, deserialize_with = "null_is_default")]
     name: String,
@@ -95,13 +96,7 @@ struct RawFile {
     install: Option<String>,
     /// Of our own module.
     on_conflict: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "the fields of a secret, as sops-nix writes them in a list")]
-struct RawSecret {
-    #[serde(flatten)]
-    shared: RawFile,
+    /// Of a secret, as the next three.
     #[serde(default, deserialize_with = "null_is_default")]
     key: String,
     #[serde(default, deserialize_with = "null_is_default")]
@@ -110,13 +105,7 @@ struct RawSecret {
     format: String,
     /// Of our own module.
     output: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(expecting = "the fields of a template, as sops-nix writes them in a list")]
-struct RawTemplate {
-    #[serde(flatten)]
-    shared: RawFile,
+    /// Of a template, as the next one.
     #[serde(default, deserialize_with = "null_is_default")]
     content: String,
     #[serde(default, deserialize_with = "null_is_default")]
@@ -139,12 +128,12 @@ pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::re
     let mut secrets = Vec::new();
     for secret in &raw.secrets {
         let parsed = self::secret(secret, &raw, surroundings).map(|secret| secrets.push(secret));
-        collect("secret", &secret.shared.name, parsed);
+        collect("secret", &secret.name, parsed);
     }
     let mut templates = Vec::new();
     for template in &raw.templates {
         let parsed = self::template(template, &raw, surroundings).map(|parsed| templates.push(parsed));
-        collect("template", &template.shared.name, parsed);
+        collect("template", &template.name, parsed);
     }
     let placeholders = match raw.templates.is_empty() {
         true => Ok(BTreeMap::new()),
@@ -192,8 +181,8 @@ pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::re
     .finish()
 }
 
-fn secret(raw: &RawSecret, manifest: &RawManifest, surroundings: &Surroundings) -> Result<Secret> {
-    let name = common::secret_name(&raw.shared.name)?;
+fn secret(raw: &RawFile, manifest: &RawManifest, surroundings: &Surroundings) -> Result<Secret> {
+    let name = common::secret_name(&raw.name)?;
     if raw.sops_file.as_os_str().is_empty() {
         return Err(Error::new("it has no `sopsFile`").help("set `sops.defaultSopsFile`, or `sopsFile` of the secret"));
     }
@@ -211,13 +200,13 @@ fn secret(raw: &RawSecret, manifest: &RawManifest, surroundings: &Surroundings) 
         sops_file: surroundings.base.join(&raw.sops_file),
         format,
         output: common::output(raw.output.as_deref())?,
-        file: installation(&raw.shared, manifest, surroundings)?,
+        file: installation(raw, manifest, surroundings)?,
     })
 }
 
-fn template(raw: &RawTemplate, manifest: &RawManifest, surroundings: &Surroundings) -> Result<Template> {
+fn template(raw: &RawFile, manifest: &RawManifest, surroundings: &Surroundings) -> Result<Template> {
     Ok(Template {
-        name: common::name(&raw.shared.name)?,
+        name: common::name(&raw.name)?,
         text: match (raw.content.is_empty(), raw.file.as_os_str().is_empty()) {
             (false, _) => TemplateText::Inline(raw.content.clone()),
             (true, false) => TemplateText::File(surroundings.base.join(&raw.file)),
@@ -225,7 +214,7 @@ fn template(raw: &RawTemplate, manifest: &RawManifest, surroundings: &Surroundin
                 return Err(Error::new("it has neither `content` nor `file`").help("set one of them"));
             }
         },
-        file: installation(&raw.shared, manifest, surroundings)?,
+        file: installation(raw, manifest, surroundings)?,
     })
 }
 
@@ -254,10 +243,8 @@ fn installation(raw: &RawFile, manifest: &RawManifest, surroundings: &Surroundin
 /// Every secret needs its placeholder where there are templates, as in sops-nix. Placeholders of names that are no
 /// secret of this manifest are kept too: one that stands in a template is then told apart from mere text.
 fn placeholders(raw: &RawManifest) -> Result<BTreeMap<String, Placeholder>> {
-    if let Some(secret) =
-        raw.secrets.iter().find(|secret| !raw.placeholder_by_secret_name.contains_key(&secret.shared.name))
-    {
-        return Err(Error::new(format!("`placeholderBySecretName` has no placeholder for `{}`", secret.shared.name))
+    if let Some(secret) = raw.secrets.iter().find(|secret| !raw.placeholder_by_secret_name.contains_key(&secret.name)) {
+        return Err(Error::new(format!("`placeholderBySecretName` has no placeholder for `{}`", secret.name))
             .help("add it, or make the manifest again with the module"));
     }
     let plain = raw.placeholder_by_secret_name.iter().map(|(name, text)| (text, name, Ok(None)));

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, quoted};
 use crate::identity::{Identities, Identity};
+use crate::lookalike::{Lookalike, conflict};
 use crate::plan::{Plan, SopsFile};
 use crate::sops::NotSops;
 use crate::sops::cipher::CipherError;
@@ -10,7 +11,7 @@ use crate::sops::data_key::{Broken, NoDataKey};
 use crate::sops::decrypt::Refused;
 use crate::sops::format::Format;
 use crate::sops::key::{Finder, KeyPath, Miss, Unprintable};
-use crate::sops::metadata::{BadMetadata, Metadata};
+use crate::sops::metadata::{BadMetadata, MasterKey, Metadata};
 use crate::sops::store::SyntaxError;
 use crate::sops::tree::Map;
 use std::path::Path;
@@ -29,28 +30,37 @@ pub(crate) fn needed_by(plan: &Plan<'_>, file: &SopsFile<'_>) -> String {
 
 /// A file that is none of sops, or not of the format it is read as.
 pub(super) fn not_sops(error: NotSops, path: &Path, format: Format, bytes: &[u8]) -> Error {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Error::new("is empty").help("take a good copy of the file");
+    }
     match error {
-        NotSops::Syntax(SyntaxError { line, why }) => {
+        NotSops::Syntax(SyntaxError { line, why, help }) => {
             let error = match line {
                 Some(line) => Error::new(format!("line {line}: {why}")).at_line(line as usize),
                 None => Error::new(why),
             };
-            match slip(bytes, format) {
-                Some((line, slip)) => error.at_line(line).help(slip),
-                None => error.help(wrong_format(format)),
+            match (help, slip(bytes, format)) {
+                (Some(help), _) => error.help(help),
+                (None, Some((line, slip))) => line.into_iter().fold(error, Error::at_line).help(slip),
+                (None, None) => {
+                    error.help("mend what the line says, or take a good copy of the file").help(wrong_format(format))
+                }
             }
-        }
-        NotSops::Metadata(BadMetadata::Missing) if bytes.iter().all(u8::is_ascii_whitespace) => {
-            Error::new("is empty").help("take a good copy of the file")
         }
         // To encrypt it again would be the worst that one could do.
         NotSops::Metadata(BadMetadata::Missing) if holds(bytes, b"ENC[AES256_GCM,data:") => {
             Error::new("holds encrypted values, but the metadata of sops is gone: it is cut off, or was edited by hand")
                 .help("take a good copy of the file")
         }
-        NotSops::Metadata(BadMetadata::Missing) => Error::new("has no sops metadata, so it is not encrypted")
-            .help(format!("encrypt it with `sops encrypt --in-place {}`", quoted(path)))
-            .help(wrong_format(format)),
+        NotSops::Metadata(BadMetadata::Missing) => {
+            let error = Error::new("has no sops metadata, so it is not encrypted");
+            match slip(bytes, format) {
+                Some((line, slip)) => line.into_iter().fold(error, Error::at_line).help(slip),
+                None => error
+                    .help(format!("encrypt it with `sops encrypt --in-place {}`", quoted(path)))
+                    .help(wrong_format(format)),
+            }
+        }
         NotSops::Metadata(BadMetadata::Unusable(why)) => Error::new("has sops metadata that cannot be used")
             .because_text(why)
             .help("take a good copy of the file; only sops itself should change what stands under `sops`")
@@ -65,23 +75,41 @@ fn holds(bytes: &[u8], part: &[u8]) -> bool {
 fn wrong_format(format: Format) -> String {
     match format {
         Format::Binary => {
-            "the file is read as binary, which sops wraps in JSON; if it is something else, give the file \
-                           the ending that says so, or set `format`"
+            "the file is read as binary, which sops wraps in JSON; if it is something else, give the file the ending \
+             that says so, or set `format`; if it is not encrypted yet, encrypt it"
                 .to_owned()
         }
         format => format!("the file is read as {}; if it is something else, set `format`", format.name()),
     }
 }
 
-/// What may have happened to a file that cannot be read, told from its lines; and the line.
-fn slip(bytes: &[u8], format: Format) -> Option<(usize, String)> {
+/// What may have happened to a file that cannot be read, told from its lines; and the line, where it is one.
+fn slip(bytes: &[u8], format: Format) -> Option<(Option<usize>, String)> {
+    match Lookalike::of(bytes) {
+        Some(Lookalike::AgeFile) => {
+            return Some((None, "it is an age file, without sops around it: set `format: age`".to_owned()));
+        }
+        // Of another format, or it could be read.
+        Some(Lookalike::Sops) | None => {}
+        Some(other) => return Some((None, other.advice("a sops file"))),
+    }
+    if let Some(line) = conflict(bytes) {
+        let mark = "is the mark of a merge conflict: resolve it, then check the file with `sops decrypt`";
+        return Some((Some(line), format!("line {line} {mark}")));
+    }
+    if let Some(other) =
+        looks_like(bytes).filter(|other| *other != format && (*other, format) != (Format::Json, Format::Binary))
+    {
+        return Some((None, format!("it looks like a sops file of the format {0}: set `format: {0}`", other.name())));
+    }
+    if bytes.starts_with(b"\xef\xbb\xbf") && format != Format::Yaml {
+        return Some((None, "it begins with a byte order mark: save it as UTF-8 without one".to_owned()));
+    }
+    if format == Format::Dotenv && bytes.windows(2).any(|pair| pair == b"\r\n") {
+        return Some((None, "it has the line endings of Windows: save it with those of Unix".to_owned()));
+    }
     let lines = || bytes.split(|byte| *byte == b'\n').enumerate();
     let find = |test: fn(&[u8]) -> bool| lines().find(|(_, line)| test(line)).map(|(number, _)| number + 1);
-    let is_mark = |line: &[u8]| [&b"<<<<<<< "[..], b">>>>>>> "].iter().any(|mark| line.starts_with(mark));
-    if let Some(line) = find(is_mark) {
-        let mark = "is the mark of a merge conflict: resolve it, then check the file with `sops decrypt`";
-        return Some((line, format!("line {line} {mark}")));
-    }
     let is_indented_with_a_tab = |line: &[u8]| {
         let text = line.trim_ascii_start();
         let (blanks, _) = line.split_at(line.len() - text.len());
@@ -90,9 +118,22 @@ fn slip(bytes: &[u8], format: Format) -> Option<(usize, String)> {
     if format == Format::Yaml
         && let Some(line) = find(is_indented_with_a_tab)
     {
-        return Some((line, format!("line {line} is indented with a tab; YAML takes only spaces")));
+        return Some((Some(line), format!("line {line} is indented with a tab; YAML takes only spaces")));
     }
     None
+}
+
+/// The format that a sops file is in, from how its metadata is written.
+fn looks_like(bytes: &[u8]) -> Option<Format> {
+    let has = |sign: &str| bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(sign.as_bytes()));
+    let is_json = bytes.trim_ascii_start().starts_with(b"{") && holds(bytes, b"\"sops\":");
+    match () {
+        () if is_json => Some(Format::Json),
+        () if has("sops:") => Some(Format::Yaml),
+        () if has("[sops]") => Some(Format::Ini),
+        () if has("sops_mac=") => Some(Format::Dotenv),
+        () => None,
+    }
 }
 
 /// A file that no identity opens: who could, who tried, and how to let this machine in.
@@ -108,7 +149,11 @@ pub(super) fn locked(error: NoDataKey, path: &Path, metadata: &Metadata, identit
         _ => Error::new(format!("identities here open {opened} of its key groups, and {needed} are needed")),
     };
     let keys = || metadata.key_groups.iter().flat_map(|group| group.in_order());
-    let error = error.list("it is encrypted to", keys().map(ToString::to_string));
+    let mut error = error.list("it is encrypted to", keys().map(ToString::to_string));
+    if keys().any(|key| matches!(key, MasterKey::Remote { .. })) {
+        error =
+            error.note("keys of services in a network (kms, gcp_kms, azure_kv, hc_vault, hckms) are not opened here");
+    }
     let mut error = tried(error, identities, |identity| identity.concerns(keys()))
         .list("did not open", broken.iter().map(|(key, broken)| format!("{key}: {}", broken.why())));
     if broken.iter().any(|(_, broken)| matches!(broken, Broken::File(_))) {

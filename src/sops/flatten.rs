@@ -18,6 +18,9 @@ enum Step<'a> {
     Position(usize),
 }
 
+/// How many flat keys the metadata may have; a master key has three to five. Each of their parts is a tree of its own.
+pub(super) const MOST_FIELDS: usize = 4000;
+
 /// Rebuilds the tree from its flat keys: `__map_` joins the keys of maps, `__list_` the positions of lists
 /// (`stores/flatten.go`). With `escaped_newlines`, the two characters `\n` in a value stand for a newline; the dotenv
 /// reader has undone that already. The error says which key does not fit.
@@ -26,7 +29,10 @@ pub(super) fn unflatten<'a>(
     escaped_newlines: bool,
 ) -> Result<Map, String> {
     let mut root = Branch::default();
-    for (key, value) in flat {
+    for (number, (key, value)) in flat.enumerate() {
+        if number >= MOST_FIELDS {
+            return Err(format!("it has more than {MOST_FIELDS} fields"));
+        }
         let mut branch = &mut root;
         for step in steps(key)? {
             branch = match step {
@@ -47,7 +53,7 @@ pub(super) fn unflatten<'a>(
 /// Splits a flat key. Its first part is always the key of a map. The number of steps is bounded, so that a
 /// hostile key cannot build a tree that is too deep to walk.
 fn steps(key: &str) -> Result<Vec<Step<'_>>, String> {
-    const DEEPEST: usize = 16;
+    const DEEPEST: usize = 8;
     let mut steps = Vec::new();
     let (mut rest, mut is_list) = (key, false);
     loop {
@@ -132,6 +138,6 @@ mod tests {
             why(&[("a__list_0", "1"), ("a__map_b", "2")]),
             "`b` stands beside a value or a list of the same name"
         );
-        assert!(why(&[(&"a__map_".repeat(100), "1")]).ends_with("is nested deeper than 16 levels"));
+        assert!(why(&[(&"a__map_".repeat(100), "1")]).ends_with("is nested deeper than 8 levels"));
     }
 }

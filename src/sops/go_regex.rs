@@ -12,6 +12,11 @@ use std::str::Chars;
 pub(super) fn compile(pattern: &str) -> Result<Regex, String> {
     /// An expression may grow to this size in memory, as with `regex` itself.
     const LARGEST: usize = 10 << 20;
+    /// What it takes to read one grows with its text, a class such as `\pL` by some kilobytes at a time.
+    const LONGEST: usize = 4096;
+    if pattern.len() > LONGEST {
+        return Err(format!("it is longer than {LONGEST} bytes"));
+    }
     let translated = translate(pattern)?;
     RegexBuilder::new(&translated).size_limit(LARGEST).build().map_err(|error| match error {
         regex::Error::Syntax(text) => {

@@ -100,8 +100,11 @@ impl MasterKey {
 impl fmt::Display for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Age { recipient, .. } if recipient.is_empty() => f.write_str("age, without a recipient"),
             Self::Age { recipient, .. } => f.write_str(recipient),
+            Self::Pgp { fingerprint, .. } if fingerprint.is_empty() => f.write_str("pgp, without a fingerprint"),
             Self::Pgp { fingerprint, .. } => write!(f, "pgp {fingerprint}"),
+            Self::Remote { service, name } if name.is_empty() => write!(f, "{service}, without a name"),
             Self::Remote { service, name } => write!(f, "{service} {name}"),
         }
     }
@@ -134,18 +137,17 @@ pub(super) fn extract(documents: &mut [Map], format: Format) -> Result<Metadata,
     } else {
         let mut found: Vec<Vec<Entry>> =
             documents.iter_mut().map(|map| take(map, |entry| entry.key == "sops")).collect();
-        let first = if found.is_empty() { Vec::new() } else { found.swap_remove(0) };
-        let [Entry { value: Node::Map(map), .. }] = first.as_slice() else {
-            return Err(match first.len() {
-                0 => BadMetadata::Missing,
-                1 => BadMetadata::Unusable("it is not a map".into()),
-                _ => BadMetadata::Unusable("it stands there twice".into()),
-            });
+        let mut first = if found.is_empty() { Vec::new() } else { found.swap_remove(0) };
+        let map = match (first.pop(), first.is_empty()) {
+            (Some(Entry { value: Node::Map(map), .. }), true) => map,
+            (None, _) => return Err(BadMetadata::Missing),
+            (Some(_), true) => return Err(BadMetadata::Unusable("it is not a map".into())),
+            (Some(_), false) => return Err(BadMetadata::Unusable("it stands there twice".into())),
         };
         if format == Format::Ini {
             flatten::unflatten(map.entries().map(|entry| (entry.key.as_str(), &entry.value)), true)
         } else {
-            Ok(map.clone())
+            Ok(map)
         }
     };
     metadata.and_then(|metadata| read(&metadata)).map_err(BadMetadata::Unusable)
@@ -153,6 +155,9 @@ pub(super) fn extract(documents: &mut [Map], format: Format) -> Result<Metadata,
 
 /// Removes the entries that `wanted` picks, in their order.
 fn take(map: &mut Map, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+    if !map.entries().any(&wanted) {
+        return Vec::new();
+    }
     let (taken, kept) = std::mem::take(&mut map.0)
         .into_iter()
         .partition::<Vec<_>, _>(|item| matches!(item, MapItem::Entry(entry) if wanted(entry)));
@@ -173,10 +178,29 @@ fn read(map: &Map) -> Result<Metadata, String> {
         .chain(["unencrypted_comment_regex", "encrypted_comment_regex"])
         .map(|name| Ok((name, text(map, name)?)))
         .collect::<Result<Vec<_>, String>>()?;
+    let key_groups = key_groups(map)?;
+    let shamir_threshold = number(map, "shamir_threshold")?;
+    match (key_groups.len(), shamir_threshold) {
+        (1, _) => {}
+        (_, 1) => return Err("`shamir_threshold` is 1, and Shamir's secret sharing needs two groups at least".into()),
+        (groups, wanted) if wanted > groups => {
+            return Err(format!("`shamir_threshold` is {wanted}, and there are {groups} key groups"));
+        }
+        (_, threshold) => {
+            let needed = if threshold == 0 { key_groups.len() } else { threshold };
+            let usable = key_groups.iter().filter(|group| !group.0.is_empty()).count();
+            if usable < needed {
+                return Err(format!("{needed} of its key groups are needed, and {usable} of them name a master key"));
+            }
+        }
+    }
     Ok(Metadata {
-        key_groups: key_groups(map)?,
-        shamir_threshold: number(map, "shamir_threshold")?,
-        last_modified: time::without_fraction(&last_modified).ok_or("`lastmodified` is not an RFC 3339 time")?,
+        key_groups,
+        shamir_threshold,
+        last_modified: match last_modified.as_str() {
+            "" => return Err("`lastmodified` is missing".into()),
+            text => time::without_fraction(text).ok_or("`lastmodified` is not an RFC 3339 time")?,
+        },
         mac: text(map, "mac")?,
         mac_only_encrypted: boolean(map, "mac_only_encrypted")?,
         rule: Rule::from_metadata(rules)?,
@@ -190,11 +214,18 @@ fn key_groups(map: &Map) -> Result<Vec<KeyGroup>, String> {
         return Ok(vec![top]);
     }
     let groups = maps(map, "key_groups")?.into_iter().map(key_group).collect::<Result<Vec<_>, _>>()?;
-    if groups.is_empty() {
-        return Err("it names no master key (age, pgp, kms, …)".into());
+    match groups.len() {
+        0 => Err("it names no master key (age, pgp, kms, …)".into()),
+        1..=MOST_GROUPS => Ok(groups),
+        many => Err(format!("it has {many} key groups, and Shamir's secret sharing knows {MOST_GROUPS} at most")),
     }
-    Ok(groups)
 }
+
+/// A share begins with a number of one byte, which is never 0.
+const MOST_GROUPS: usize = 255;
+
+/// How many master keys one group may have. Each is tried with each identity.
+const MOST_KEYS: usize = 1000;
 
 fn key_group(map: &Map) -> Result<KeyGroup, String> {
     let mut keys = Vec::new();
@@ -209,7 +240,10 @@ fn key_group(map: &Map) -> Result<KeyGroup, String> {
     for key in maps(map, "age")? {
         keys.push(MasterKey::Age { recipient: text(key, "recipient")?, enc: text(key, "enc")? });
     }
-    Ok(KeyGroup(keys))
+    match keys.len() {
+        ..=MOST_KEYS => Ok(KeyGroup(keys)),
+        many => Err(format!("it names {many} master keys in one group, and {MOST_KEYS} are the most that are read")),
+    }
 }
 
 /// The maps of the list `name`; none where it is missing or null.
@@ -331,7 +365,8 @@ mod tests {
         };
         let keys = || ("age", list(vec![age("age1a")]));
         assert!(why(vec![("lastmodified", string(TIME))]).ends_with("it names no master key (age, pgp, kms, …)"));
-        assert!(why(vec![keys()]).ends_with("`lastmodified` is not an RFC 3339 time"));
+        assert!(why(vec![keys()]).ends_with("`lastmodified` is missing"));
+        assert!(why(vec![keys(), ("lastmodified", string("now"))]).ends_with("`lastmodified` is not an RFC 3339 time"));
         assert!(why(vec![("age", string("x"))]).ends_with("`age` is not a list of maps"));
         assert!(
             why(vec![keys(), ("lastmodified", string(TIME)), ("mac", Node::Map(Map::default()))])

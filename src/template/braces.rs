@@ -117,4 +117,20 @@ mod tests {
         assert!(render(b"{{ }}").unwrap_err().starts_with("1: a placeholder is empty"));
         assert!(render(b"{{ \xff }}").unwrap_err().starts_with("1: a placeholder is not UTF-8"));
     }
+
+    #[test]
+    fn templates_may_be_so_large_together_and_no_larger() {
+        let name = Name::new("a").unwrap();
+        let reader = Reader::new(&Placeholders::Braces, std::iter::once(&name)).unwrap();
+        let template = "{{a}}".repeat(32);
+        let render = |bytes: usize| {
+            let value = SecretBytes::new(vec![b'x'; bytes]);
+            let parsed = reader.parse(template.as_bytes()).unwrap();
+            parsed.render(template.as_bytes(), &BTreeMap::from([(&name, &value)]))
+        };
+        let bad = render(1_048_577).err().unwrap();
+        assert_eq!(bad.why, "the templates of this manifest are larger than 32 MiB together here");
+        assert_eq!(render(1_048_576).unwrap().len(), crate::template::MOST_RENDERED);
+        assert!(render(1).is_err(), "there is nothing left");
+    }
 }

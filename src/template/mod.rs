@@ -21,7 +21,13 @@ use texts::Texts;
 pub struct Reader<'a> {
     syntax: Syntax<'a>,
     secrets: Secrets<'a>,
+    /// How many more bytes may be rendered.
+    left: Cell<usize>,
 }
+
+/// How large the templates of a manifest may be together once they are rendered. A template that names a large secret again
+/// and again would otherwise fill the memory.
+pub const MOST_RENDERED: usize = 32 << 20;
 
 /// The secrets that templates may name.
 struct Secrets<'a> {
@@ -56,6 +62,7 @@ enum Syntax<'a> {
 /// A template that was taken apart.
 pub struct Parsed<'t> {
     pieces: Vec<Piece<'t>>,
+    left: &'t Cell<usize>,
 }
 
 enum Piece<'t> {
@@ -129,7 +136,11 @@ impl<'a> Reader<'a> {
         };
         const SUGGESTIONS: usize = 20;
         let by_name = secrets.map(|name| (name.as_str(), name)).collect();
-        Ok(Self { syntax, secrets: Secrets { by_name, suggestions: Cell::new(SUGGESTIONS) } })
+        Ok(Self {
+            syntax,
+            secrets: Secrets { by_name, suggestions: Cell::new(SUGGESTIONS) },
+            left: Cell::new(MOST_RENDERED),
+        })
     }
 
     /// Takes a template apart.
@@ -142,7 +153,7 @@ impl<'a> Reader<'a> {
             Syntax::Texts(texts) => texts.pieces(template, &self.secrets)?,
         };
         mark_quotes(&mut pieces);
-        Ok(Parsed { pieces })
+        Ok(Parsed { pieces, left: &self.left })
     }
 }
 
@@ -153,6 +164,11 @@ impl Parsed<'_> {
     /// The first place for which there is nothing, or whose secret cannot be written as it asks.
     pub fn render(&self, template: &[u8], contents: &BTreeMap<&Name, &SecretBytes>) -> Result<SecretBytes, Bad> {
         let mut rendered = SecretBytes::with_capacity(template.len() * 2);
+        let too_large = |offset: usize| Bad {
+            line: line_of(template, offset),
+            why: format!("the templates of this manifest are larger than {} MiB together here", MOST_RENDERED >> 20),
+            help: "install what is large as a file of its own, and name that file in the template".to_owned(),
+        };
         for piece in &self.pieces {
             let Reference { secret, escape, in_quotes, offset } = match piece {
                 Piece::Text(text) => {
@@ -165,6 +181,9 @@ impl Parsed<'_> {
             let Some(content) = contents.get(secret) else {
                 return Err(bad(format!("the secret `{secret}` failed"), "see the error of that secret"));
             };
+            if rendered.len() + content.len() > self.left.get() {
+                return Err(too_large(*offset));
+            }
             match escape {
                 None => rendered.push(content.expose()),
                 Some(escape) => escape.write(content.expose(), *in_quotes, &mut rendered).map_err(|why| {
@@ -172,6 +191,10 @@ impl Parsed<'_> {
                     bad(why, "use `base64`, which takes any bytes, or no escape")
                 })?,
             }
+        }
+        match self.left.get().checked_sub(rendered.len()) {
+            Some(left) => self.left.set(left),
+            None => return Err(too_large(template.len())),
         }
         Ok(rendered)
     }

@@ -108,10 +108,10 @@ fn a_hostile_manifest_takes_no_long_time() {
 #[test]
 fn what_is_within_the_limits_is_printed_in_time() {
     let within = [
-        numbered(|number| format!("k{number}: v\n")),
-        "a:\n".to_owned() + &"- x # c\n".repeat(100_000),
+        (0..70_000).map(|number| format!("k{number}: v\n")).collect(),
+        "a:\n".to_owned() + &"- x # c\n".repeat(70_000),
         "a: \"".to_owned() + &repeated("\\n") + "\"\n",
-        "a: &a [x, x, x, x, x, x, x, x, x, x]\nb: [".to_owned() + &"*a, ".repeat(30_000) + "]\n",
+        "a: &a [x, x, x, x, x, x, x, x, x, x]\nb: [".to_owned() + &"*a, ".repeat(900) + "]\n",
         (0..200).map(|level| " ".repeat(level) + "a:\n").collect(),
     ];
     for text in &within {
@@ -125,7 +125,8 @@ fn what_is_within_the_limits_is_printed_in_time() {
 
 #[test]
 fn a_hostile_key_takes_no_long_time() {
-    let documents = yaml::read(numbered(|number| format!("k{number}: {{a: 1}}\n")).as_bytes()).ok().unwrap();
+    let text: String = (0..30_000).map(|number| format!("k{number}: {{a: 1}}\n")).collect();
+    let documents = yaml::read(text.as_bytes()).ok().unwrap();
     for key in [repeated("k1/"), repeated("/"), repeated("x"), repeated("\\/"), format!("k1/a/{}", repeated("a/"))] {
         let time = timed(|| {
             let (key, finder) = (KeyPath::new(&key), Finder::new(&documents[0]));

@@ -7,6 +7,7 @@
 
 mod activation;
 mod attacker;
+mod bad_input;
 mod cat;
 mod check;
 mod common;
@@ -22,6 +23,7 @@ mod identities;
 mod inspection;
 mod install;
 mod machine;
+mod memory;
 mod module;
 mod once;
 mod places;

@@ -48,7 +48,7 @@ impl<'a> Pem<'a> {
 
 /// What is said of a file that begins as a key and goes on as something else.
 pub(super) fn damaged() -> String {
-    "is a private key that is damaged, cut off or of a kind that is not supported".into()
+    "is a private key that is damaged, cut off or of a kind that is not supported; `ssh-keygen -y -f` tells more".into()
 }
 
 /// Takes the key, the IV and the bytes, which it decrypts in place; gives the length without padding.

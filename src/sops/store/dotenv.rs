@@ -4,7 +4,7 @@
 //! stand for a newline, and there is no way to write these two characters themselves.
 
 use super::go_number::scalar_text;
-use super::{PrintError, SyntaxError};
+use super::{PrintError, SyntaxError, Tally};
 use crate::secret::SecretBytes;
 use crate::sops::tree::{Comment, Entry, Map, MapItem, Node, Scalar};
 
@@ -13,13 +13,16 @@ use crate::sops::tree::{Comment, Entry, Map, MapItem, Node, Scalar};
 /// # Errors
 ///
 /// A line that is neither empty nor a comment and has no `=`. A key that is not UTF-8: sops takes it, but the tree
-/// cannot hold it.
+/// cannot hold it. More values than [`MOST_VALUES`](super::MOST_VALUES).
 pub fn read(text: &[u8]) -> Result<Map, SyntaxError> {
     let mut map = Map::default();
+    let mut tally = Tally::new(text.len());
     for (line, number) in text.split(|byte| *byte == b'\n').zip(1_u32..) {
         if let Some(comment) = line.strip_prefix(b"#") {
+            tally.add_at(number, 1, 0)?;
             map.0.push(MapItem::Comment(Comment { text: comment.to_vec().into(), inline: false }));
         } else if !line.is_empty() {
+            tally.add_at(number, 2, 0)?;
             map.0.push(MapItem::Entry(entry(line, number)?));
         }
     }

@@ -13,7 +13,7 @@ mod tests;
 mod writer;
 
 use super::go_number::scalar_text;
-use super::{PrintError, SyntaxError};
+use super::{PrintError, SyntaxError, Tally};
 use crate::secret::SecretBytes;
 use crate::sops::tree::{Comment, Entry, Map, MapItem, Node, Scalar};
 use std::collections::HashMap;
@@ -23,10 +23,12 @@ use std::collections::HashMap;
 /// # Errors
 ///
 /// What ini.v1 refuses: a header without `]` or name, a line without `=` and `:`, an empty key, a quote that never
-/// closes; and names that are not UTF-8.
+/// closes; and names that are not UTF-8. More values than [`MOST_VALUES`](super::MOST_VALUES).
 pub fn read(text: &[u8]) -> Result<Map, SyntaxError> {
-    let sections = parser::parse(text)?;
-    Ok(Map(sections.into_iter().map(|section| MapItem::Entry(section.into_entry())).collect()))
+    let mut map = Map::default();
+    // One after the other: a section takes more room than the entry that it becomes.
+    parser::parse(text, &mut Tally::new(text.len()), |section| map.0.push(MapItem::Entry(section.into_entry())))?;
+    Ok(map)
 }
 
 /// Prints a map as `sops decrypt` prints an INI file. A value that needs quotes gets those of ini.v1, which do not
@@ -37,8 +39,7 @@ pub fn read(text: &[u8]) -> Result<Map, SyntaxError> {
 /// A top-level value that is not a map, a map or list inside a section (sops prints Go's own form of it), an empty name,
 /// a comment with an empty line (sops crashes), and a key so long that aligning the others would fill the memory.
 pub fn print(map: &Map) -> Result<SecretBytes, PrintError> {
-    let sections: Vec<Section> = map.entries().map(Section::from_entry).collect::<Result<_, _>>()?;
-    writer::write(&sections)
+    writer::write(map.entries().map(Section::from_entry))
 }
 
 /// A section as ini.v1 holds it: comments belong to the section or to a key.
@@ -47,6 +48,7 @@ struct Section {
     line: u32,
     comment: SecretBytes,
     keys: Vec<Key>,
+    /// Where each key stands; empty as long as there are few.
     positions: HashMap<String, usize>,
 }
 
@@ -64,7 +66,16 @@ impl Section {
 
     /// Sets a key and returns its position. One that exists keeps its place and its comment and takes the new value.
     fn set(&mut self, name: String, value: SecretBytes, line: u32) -> usize {
-        let position = *self.positions.entry(name.clone()).or_insert(self.keys.len());
+        /// Up to this many keys are looked through one by one, which takes less memory than a map.
+        const FEW: usize = 8;
+        let next = self.keys.len();
+        if next == FEW && self.positions.is_empty() {
+            self.positions = self.keys.iter().map(|key| key.name.clone()).zip(0..).collect();
+        }
+        let position = match next < FEW {
+            true => self.keys.iter().position(|key| key.name == name).unwrap_or(next),
+            false => *self.positions.entry(name.clone()).or_insert(next),
+        };
         match self.keys.get_mut(position) {
             Some(key) => (key.value, key.line) = (value, line),
             None => self.keys.push(Key { name, line, value, comment: SecretBytes::default() }),
@@ -79,7 +90,8 @@ impl Section {
     }
 
     fn into_entry(self) -> Entry {
-        let mut items = Vec::with_capacity(self.keys.len());
+        let comments = self.keys.iter().filter(|key| !key.comment.is_empty()).count();
+        let mut items = Vec::with_capacity(self.keys.len() + comments + usize::from(!self.comment.is_empty()));
         items.extend(comment_item(&self.comment));
         for key in self.keys {
             let value = Node::Scalar(Scalar::Str(key.value));

@@ -5,7 +5,7 @@
 //!   wrote holds them.
 //! - A file that ends inside a list of the top object or before the value of one of its keys. sops drops what is cut
 //!   off and reads on.
-//! - More than 127 levels.
+//! - More than 127 levels, and more values than [`MOST_VALUES`](super::MOST_VALUES).
 
 mod number;
 mod printer;
@@ -13,10 +13,11 @@ mod printer;
 pub use printer::{print, print_node};
 
 use self::number::Minuses;
-use super::SyntaxError;
+use super::{SyntaxError, Tally};
 use crate::secret::SecretBytes;
 use crate::sops::tree::{Entry, List, ListItem, Map, MapItem, Node, Scalar};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -31,13 +32,18 @@ use zeroize::Zeroizing;
 /// cases in the module's list.
 pub fn read(text: &[u8]) -> Result<Map, SyntaxError> {
     let minuses = Minuses::of(text);
+    let tally = RefCell::new(Tally::new(text.len()));
+    let too_many = Cell::new(None);
     // Escaped strings pass through a buffer of serde_json's that is not zeroed. What sops encrypts needs no escapes:
     // `ENC[…]` is plain ASCII, and such strings come borrowed from `text`.
     let mut json = serde_json::Deserializer::from_slice(text);
-    match (ValueSeed { minuses: &minuses, top: true }).deserialize(&mut json) {
+    match (ValueSeed { minuses: &minuses, tally: &tally, too_many: &too_many, depth: 0 }).deserialize(&mut json) {
         Ok(Node::Map(map)) => Ok(map),
         Ok(_) => Err(SyntaxError::anywhere(NOT_AN_OBJECT)),
-        Err(error) => Err(syntax_error(&error)),
+        Err(error) => Err(match too_many.take() {
+            Some(too_many) => SyntaxError { line: syntax_error(&error).line, ..too_many },
+            None => syntax_error(&error),
+        }),
     }
 }
 
@@ -48,23 +54,38 @@ const NOT_AN_OBJECT: &str = "does not begin with an object; sops encrypts only s
 fn syntax_error(error: &serde_json::Error) -> SyntaxError {
     let line = u32::try_from(error.line()).ok().filter(|line| *line > 0);
     if error.is_data() {
-        return SyntaxError { line, why: NOT_AN_OBJECT.to_owned() };
+        return SyntaxError { line, ..SyntaxError::anywhere(NOT_AN_OBJECT) };
     }
     let text = error.to_string();
+    if text.starts_with("recursion limit exceeded") {
+        // serde_json stops at 128 levels, of which the last is a value.
+        return SyntaxError { line, ..SyntaxError::anywhere("has maps or lists that lie more than 127 levels deep") };
+    }
     let why = text.rsplit_once(" at line ").map_or(text.as_str(), |(why, _)| why);
-    SyntaxError { line, why: format!("is not valid JSON: {why}") }
+    SyntaxError { line, ..SyntaxError::anywhere(format!("is not valid JSON: {why}")) }
 }
 
 /// Builds the tree directly, so that no value exists twice and repeated keys survive.
 #[derive(Clone, Copy)]
 struct ValueSeed<'a> {
     minuses: &'a Minuses<'a>,
-    top: bool,
+    tally: &'a RefCell<Tally>,
+    /// Why the tally stopped the reading: serde's errors hold only text.
+    too_many: &'a Cell<Option<SyntaxError>>,
+    depth: usize,
 }
 
 impl ValueSeed<'_> {
+    fn count<E: Error>(self, values: usize) -> Result<(), E> {
+        self.tally.borrow_mut().add(values, self.depth).map_err(|error| {
+            let text = E::custom(&error.why);
+            self.too_many.set(Some(error));
+            text
+        })
+    }
+
     fn inner(self) -> Self {
-        Self { top: false, ..self }
+        Self { depth: self.depth + 1, ..self }
     }
 }
 
@@ -117,13 +138,16 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
-        if self.top {
+        if self.depth == 0 {
             return Err(A::Error::custom(NOT_AN_OBJECT));
         }
         let mut list = List::default();
         while let Some(value) = items.next_element_seed(self.inner())? {
+            self.count(1)?;
             list.0.push(ListItem::Value(value));
         }
+        // A list that grows makes room for four.
+        list.0.shrink_to_fit();
         Ok(Node::List(list))
     }
 
@@ -131,8 +155,10 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
         let mut map = Map::default();
         while let Some(key) = items.next_key::<String>()? {
             let value = items.next_value_seed(self.inner())?;
+            self.count(2)?;
             map.0.push(MapItem::Entry(Entry { key, value, line: 0 }));
         }
+        map.0.shrink_to_fit();
         Ok(Node::Map(map))
     }
 }

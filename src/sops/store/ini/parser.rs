@@ -6,29 +6,32 @@
 use super::Section;
 use super::space::{trim, trim_end, trim_start};
 use crate::secret::SecretBytes;
-use crate::sops::store::SyntaxError;
+use crate::sops::store::{SyntaxError, Tally};
 
-/// The sections of `text`, beginning with `DEFAULT`.
-pub(super) fn parse(text: &[u8]) -> Result<Vec<Section>, SyntaxError> {
+/// Hands on the sections of `text`, beginning with `DEFAULT`.
+pub(super) fn parse(text: &[u8], tally: &mut Tally, mut done: impl FnMut(Section)) -> Result<(), SyntaxError> {
     let mut parser = Parser {
         lines: Lines { rest: without_byte_order_mark(text), number: 0 },
         comment: SecretBytes::default(),
         unnamed_keys: 0,
     };
-    let mut done = Vec::new();
     let mut section = Section::new("DEFAULT".to_owned(), 0);
     while let Some(line) = parser.lines.next() {
         let line = trim_start(line);
+        if !line.is_empty() {
+            let values = if matches!(line.first(), Some(b'#' | b';')) { 1 } else { 2 };
+            tally.add_at(parser.lines.number, values, 0)?;
+        }
         match line.first() {
             None => {}
             // The end of the line stays: a comment may have several lines, and is trimmed as a whole.
             Some(b'#' | b';') => parser.comment.push(line),
-            Some(b'[') => done.push(std::mem::replace(&mut section, parser.section(line)?)),
+            Some(b'[') => done(std::mem::replace(&mut section, parser.section(line)?)),
             Some(_) => parser.key(line, &mut section)?,
         }
     }
-    done.push(section);
-    Ok(done)
+    done(section);
+    Ok(())
 }
 
 /// ini.v1 also drops the marks of UTF-16 and then reads the text as bytes.

@@ -4,50 +4,56 @@ use super::space::trim;
 use super::{Key, Section};
 use crate::secret::SecretBytes;
 use crate::sops::store::PrintError;
+use std::borrow::Cow;
 
 /// How many spaces may be spent on alignment. One key of a megabyte among thousands of short ones would otherwise fill
 /// the memory: each of them is padded to its length.
-const MOST_PADDING: usize = 64 << 20;
+const MOST_PADDING: usize = 4 << 20;
 
 /// The text of the sections, or the name of the section or key that cannot be printed.
-pub(super) fn write(sections: &[Section]) -> Result<SecretBytes, PrintError> {
+pub(super) fn write(sections: impl Iterator<Item = Result<Section, PrintError>>) -> Result<SecretBytes, PrintError> {
     let mut out = SecretBytes::default();
     let mut padding = 0;
-    for (index, section) in sections.iter().enumerate() {
+    let mut is_parted = true;
+    for (index, section) in sections.enumerate() {
+        let section = &section?;
+        if !is_parted {
+            out.push_text("\n");
+        }
+        is_parted = false;
         push_comment(&mut out, &section.comment, false).map_err(|why| error(section, None, why))?;
         // The first section needs no header if it is the default one, in any case.
         if index > 0 || !section.name.eq_ignore_ascii_case("DEFAULT") {
             push_all(&mut out, &[b"[", section.name.as_bytes(), b"]\n"]);
         } else if section.keys.is_empty() {
+            // Nothing stands in front of the next one.
+            is_parted = true;
             continue;
         }
-        let names: Vec<String> = section.keys.iter().map(|key| quoted_name(&key.name)).collect();
-        let width = names.iter().map(String::len).max().unwrap_or(0);
-        padding += names.iter().map(|name| width - name.len()).sum::<usize>();
+        let names = || section.keys.iter().map(|key| quoted_name(&key.name));
+        let width = names().map(|name| name.len()).max().unwrap_or(0);
+        padding += names().map(|name| width - name.len()).sum::<usize>();
         if padding > MOST_PADDING {
             return Err(error(section, None, "has a key too long to align the others with it"));
         }
-        for (key, name) in section.keys.iter().zip(&names) {
+        for (key, name) in section.keys.iter().zip(names()) {
             push_comment(&mut out, &key.comment, true).map_err(|why| error(section, Some(key), why))?;
             push_all(&mut out, &[name.as_bytes(), " ".repeat(width - name.len()).as_bytes(), b" = "]);
             let quote = quote_of(key.value.expose());
             push_all(&mut out, &[quote, key.value.expose(), quote, b"\n"]);
-        }
-        if index + 1 < sections.len() {
-            out.push_text("\n");
         }
     }
     Ok(out)
 }
 
 /// A name that reads back as itself.
-fn quoted_name(name: &str) -> String {
+fn quoted_name(name: &str) -> Cow<'_, str> {
     if name.contains(['"', '=', ':']) {
-        format!("`{name}`")
+        Cow::Owned(format!("`{name}`"))
     } else if name.contains('`') {
-        format!("\"\"\"{name}\"\"\"")
+        Cow::Owned(format!("\"\"\"{name}\"\"\""))
     } else {
-        name.to_owned()
+        Cow::Borrowed(name)
     }
 }
 

@@ -90,6 +90,11 @@ impl<'a> Builder<'a> {
             self.map_comments(&comments.head, false, map);
             self.map_comments(&comments.line, true, map);
         }
+        match key_node.content {
+            Content::Alias { target, .. } => self.count(&nodes.list[target])?,
+            _ if self.expanding.is_empty() => {}
+            _ => self.count(key_node)?,
+        }
         let name = key_text(nodes, key)?;
         let value = self
             .value(nodes, value, comments_of_leaf.is_some(), depth + 1)
@@ -163,14 +168,24 @@ impl<'a> Builder<'a> {
         Ok(Node::List(list))
     }
 
-    /// Counts what aliases add, so that a few lines cannot grow to more than memory holds.
+    /// Counts what an alias adds, so that a few lines cannot grow to more than memory holds: keys, values and comments.
     fn count(&mut self, node: &RawNode<'_>) -> Result<()> {
         self.nodes_by_alias += 1;
         if let Content::Scalar { text, .. } = &node.content {
             self.bytes_by_alias = self.bytes_by_alias.saturating_add(text.as_str().len());
         }
+        if let Some(Comments { head, line, foot }) = node.comments.as_deref() {
+            for line in head.iter().chain(line).chain(foot) {
+                self.nodes_by_alias += 1;
+                self.bytes_by_alias = self.bytes_by_alias.saturating_add(line.len());
+            }
+        }
         if self.nodes_by_alias > ALIAS_NODE_LIMIT || self.bytes_by_alias > ALIAS_BYTE_LIMIT {
-            return Err(SyntaxError::at(node.line, "has aliases that expand to too many values"));
+            let why =
+                format!("has aliases that add more than {ALIAS_NODE_LIMIT} values or {ALIAS_BYTE_LIMIT} bytes of text");
+            return Err(
+                SyntaxError::at(node.line, why).help("write the values out instead: sops itself writes no aliases")
+            );
         }
         Ok(())
     }

@@ -27,11 +27,11 @@ use crate::sops::tree::Map;
 /// has; no file that people write comes near this one.
 pub const DEPTH_LIMIT: usize = 200;
 
-/// How many values aliases may add to a file. go-yaml stops at 396,000 in all but very large files.
-pub const ALIAS_NODE_LIMIT: usize = 396_000;
+/// How many values, keys and comments aliases may add to a file. A file that sops wrote has no alias.
+pub const ALIAS_NODE_LIMIT: usize = 10_000;
 
 /// How many bytes of text aliases may add to a file.
-pub const ALIAS_BYTE_LIMIT: usize = 64 * 1024 * 1024;
+pub const ALIAS_BYTE_LIMIT: usize = 1 << 20;
 
 /// Reads all documents of a YAML file into trees, as `LoadPlainFile` of the sops YAML store does: comments where sops
 /// keeps them, aliases expanded, merge keys `<<` left as keys, scalars with the types that go-yaml v3 gives them.
@@ -41,8 +41,8 @@ pub const ALIAS_BYTE_LIMIT: usize = 64 * 1024 * 1024;
 /// Text that go-yaml would refuse (not UTF-8, not YAML, no document in a file that is not empty), and all that sops
 /// cannot hold: documents that are not maps, keys that are not text, keys that stand twice in the first document,
 /// integers beyond 64 bits with a sign, and values that do not fit their tag. Beyond that, what would cost too much:
-/// see [`DEPTH_LIMIT`], [`ALIAS_NODE_LIMIT`] and [`ALIAS_BYTE_LIMIT`]; and line separators outside ASCII that are not
-/// escaped.
+/// see [`DEPTH_LIMIT`], [`ALIAS_NODE_LIMIT`], [`ALIAS_BYTE_LIMIT`] and [`MOST_VALUES`](super::MOST_VALUES); and line
+/// separators outside ASCII that are not escaped.
 pub fn read(text: &[u8]) -> Result<Vec<Map>, SyntaxError> {
     if text.is_empty() {
         return Ok(Vec::new());
@@ -55,7 +55,7 @@ pub fn read(text: &[u8]) -> Result<Vec<Map>, SyntaxError> {
         documents.push(builder.document(&nodes, &document)?);
     }
     if documents.is_empty() {
-        return Err(SyntaxError::anywhere("holds no document"));
+        return Err(SyntaxError::anywhere("holds nothing but comments"));
     }
     Ok(documents)
 }

@@ -1,6 +1,6 @@
 //! Tokens to nodes: the grammar, and which node each comment ends up at, as in go-yaml v3's parser.
 
-use super::super::SyntaxError;
+use super::super::{SyntaxError, Tally};
 use super::comments::Kind as CommentKind;
 use super::tokens::{Token, Tokens};
 use super::{DEPTH_LIMIT, too_deep};
@@ -75,6 +75,7 @@ pub(super) struct Nodes<'a> {
     tokens: Tokens<'a>,
     /// Every node so far, of all documents: an alias may name an anchor of an earlier document.
     pub(super) list: Vec<RawNode<'a>>,
+    tally: Tally,
     anchors: HashMap<Cow<'a, str>, NodeId>,
     /// The prefixes that `%TAG` declares for this document.
     handles: Vec<(Cow<'a, str>, Cow<'a, str>)>,
@@ -113,6 +114,7 @@ impl<'a> Nodes<'a> {
         Self {
             tokens: Tokens::new(text),
             list: Vec::new(),
+            tally: Tally::new(text.len()),
             anchors: HashMap::new(),
             handles: Vec::new(),
             pending: Comments::default(),
@@ -128,6 +130,8 @@ impl<'a> Nodes<'a> {
     /// Text that is not YAML, an alias without an anchor, or nesting that is too deep.
     pub(super) fn document(&mut self) -> Result<Option<Document>> {
         let first = !std::mem::replace(&mut self.in_stream, true);
+        let line = self.peek()?.line;
+        self.tally.add_at(line, 1, 0)?;
         while !first && matches!(self.peek()?.kind, TokenType::DocumentEnd) {
             self.skip();
         }
@@ -192,6 +196,7 @@ impl<'a> Nodes<'a> {
     /// Reads one node with all that it holds.
     pub(super) fn node(&mut self, place: Place, depth: usize) -> Result<NodeId> {
         let line = self.peek()?.line;
+        self.tally.add_at(line, 1, depth)?;
         if depth > DEPTH_LIMIT {
             return Err(too_deep(line));
         }
@@ -276,6 +281,7 @@ impl<'a> Nodes<'a> {
     /// A value that is not there: null.
     pub(super) fn empty_scalar(&mut self) -> Result<NodeId> {
         let properties = Properties { line: self.peek()?.line, ..Properties::default() };
+        self.tally.add_at(properties.line, 1, 0)?;
         let content = Content::Scalar { text: Text::Borrowed(""), plain: true };
         Ok(self.add(content, properties, Comments::default()))
     }
@@ -327,6 +333,7 @@ impl<'a> Nodes<'a> {
                 break;
             }
             if let Some(comment) = self.tokens.comments.pop_front() {
+                self.tally.add(comment.lines.len(), 0)?;
                 match comment.kind {
                     CommentKind::Head => {
                         if comment.above_gap > 0 {

@@ -55,13 +55,32 @@ fn aliases_cannot_multiply_without_end() {
     for level in 1..10 {
         text += &format!("a{level}: &a{level} [{}]\n", format!("*a{}, ", level - 1).repeat(10));
     }
-    assert_eq!(error(&text).why, "has aliases that expand to too many values");
+    assert_eq!(error(&text).why, TOO_MANY);
+}
+
+const TOO_MANY: &str = "has aliases that add more than 10000 values or 1048576 bytes of text";
+
+#[test]
+fn aliases_may_add_so_much_and_no_more() {
+    let values = |number: usize| format!("a: &a [x, x, x, x, x, x, x, x, x]\nb: [{}]\n", "*a, ".repeat(number));
+    assert!(read(values(1000).as_bytes()).is_ok());
+    assert_eq!(error(&values(1001)).why, TOO_MANY);
+    let text = |length: usize| format!("a: &a '{}'\nb: [*a, *a, *a, *a]\n", "x".repeat(length));
+    assert!(read(text(1 << 18).as_bytes()).is_ok());
+    assert_eq!(error(&text((1 << 18) + 1)).why, TOO_MANY);
 }
 
 #[test]
-fn aliases_cannot_multiply_long_text() {
-    let text = format!("a: &a '{}'\nb: [{}]\n", "x".repeat(1 << 20), "*a, ".repeat(100));
-    assert_eq!(error(&text).why, "has aliases that expand to too many values");
+fn aliases_cannot_multiply_long_keys_and_comments() {
+    let long = "x".repeat(1 << 18);
+    for text in [
+        format!("a: &a\n  ? {long}\n  : 0\nb: [*a, *a, *a, *a, *a]\n"),
+        format!("a: &a\n  # {long}\n  - 0\nb: [*a, *a, *a, *a, *a]\n"),
+        format!("a: &a\n  - 0\n  # {long}\nb: [*a, *a, *a, *a, *a]\n"),
+        format!("a: &a {long}\nb: [{{*a : 0}}, {{*a : 0}}, {{*a : 0}}, {{*a : 0}}, {{*a : 0}}]\n"),
+    ] {
+        assert_eq!(error(&text).why, TOO_MANY, "{}", &text[..20]);
+    }
 }
 
 #[test]

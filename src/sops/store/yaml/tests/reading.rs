@@ -16,8 +16,8 @@ fn what_is_missing_is_null() {
 fn a_file_has_any_number_of_documents() {
     assert_eq!(shown(""), "");
     assert_eq!(shown("a: 1\n---\nb: 2\n...\n---\n---\nc: 3\n"), "{a: int 1} --- {b: int 2} --- {} --- {c: int 3}");
-    assert_eq!(error("# nothing\n").why, "holds no document");
-    assert_eq!(error("\n").why, "holds no document");
+    assert_eq!(error("# nothing\n").why, "holds nothing but comments");
+    assert_eq!(error("\n").why, "holds nothing but comments");
 }
 
 #[test]
