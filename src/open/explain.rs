@@ -169,6 +169,14 @@ pub(super) fn locked(error: NoDataKey, path: &Path, metadata: &Metadata, identit
     if needed > 1 {
         let missing = needed.saturating_sub(opened);
         error = error.help(format!("name identities for {missing} more of its key groups"));
+        if needed == metadata.key_groups.len() {
+            error = error.help(format!(
+                "if one key was meant to be enough: below `key_groups` in .sops.yaml, each `-` begins a group; take out the \
+                 `-` before all but the first of `age:`, `pgp:` and the like, then run `sops updatekeys {}` where keys of all \
+                 {needed} groups are",
+                quoted(path)
+            ));
+        }
     }
     let command = |recipient: &str| format!("add {recipient} to .sops.yaml and run `sops updatekeys {}`", quoted(path));
     let_in(error, identities, |identity| identity.is_named(keys()), command)

@@ -244,6 +244,10 @@ says!(
     error(&format!("defaultSopsFile: {}\nsecrets: {{npmrc: {{}}}}", encrypted("shamir.yaml").display()))
 );
 says!(
+    key_groups_are_two_by_accident,
+    error(&format!("defaultSopsFile: {}\nsecrets: {{npmrc: {{}}}}", encrypted("two-groups.yaml").display()))
+);
+says!(
     environment_file_is_bad,
     in_sandbox(|sandbox| {
         sandbox.write("keys.env", "SOPS_AGE_KEY=\"AGE-SECRET-KEY-1THROWAWAY\n");
