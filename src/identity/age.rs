@@ -1,5 +1,6 @@
 //! age identities: native ones, those of plugins, and files of either that are encrypted with a passphrase.
 
+use super::age_file::{HIGHEST_WORK_FACTOR, decrypt, one_line, open, work_factor};
 use super::host::{Asking, Host};
 use super::locked::{Lock, Locked};
 use super::post_quantum::PostQuantum;
@@ -9,10 +10,8 @@ use crate::lookalike::Lookalike;
 use crate::secret::SecretBytes;
 use crate::sops::data_key::{Broken, Unwrapped};
 use crate::sops::metadata::MasterKey;
-use age::armor::ArmoredReader;
 use age::secrecy::{ExposeSecret, SecretString};
-use age::{DecryptError, Decryptor, scrypt, x25519};
-use std::io::{self, BufRead, BufReader, Read};
+use age::{DecryptError, scrypt, x25519};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -101,51 +100,6 @@ fn not_opened(what: &str, why: &DecryptError) -> Unwrapped {
     }
 }
 
-/// An error of the `age` crate, which may have several lines.
-fn one_line(why: &DecryptError) -> String {
-    why.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ")
-}
-
-/// Decrypts an age file, armored or binary, of which no more than `longest` bytes are read.
-pub(super) fn decrypt(file: &[u8], identity: &dyn age::Identity, longest: usize) -> Result<SecretBytes, DecryptError> {
-    let mut reader = open(file)?.decrypt(std::iter::once(identity))?;
-    let mut plain = SecretBytes::with_capacity(longest.min(file.len()));
-    let mut chunk = zeroize::Zeroizing::new([0u8; 16 * 1024]);
-    while plain.len() < longest {
-        let wanted = (longest - plain.len()).min(chunk.len());
-        let read = reader.read(chunk.get_mut(..wanted).unwrap_or_default())?;
-        if read == 0 {
-            break;
-        }
-        plain.push(chunk.get(..read).unwrap_or_default());
-    }
-    Ok(plain)
-}
-
-/// Reads the header of an age file. `age` reads it anew with each line that it takes in, so its length is bounded.
-fn open(file: &[u8]) -> Result<Decryptor<ArmoredReader<BufReader<&[u8]>>>, DecryptError> {
-    /// Room for a thousand recipients, or for sixty of those that are post-quantum.
-    const MOST_LINES: usize = 2000;
-    const MOST_BYTES: usize = 128 * 1024;
-    let mut reader = ArmoredReader::new(file);
-    let (mut line, mut lines, mut bytes) = (Vec::new(), 0, 0);
-    loop {
-        line.clear();
-        // What cannot be read, `age` says better.
-        let Ok(length) = reader.by_ref().take(MOST_BYTES as u64 + 1).read_until(b'\n', &mut line) else { break };
-        let is_other = lines == 0 && !line.starts_with(b"age-encryption.org/");
-        if length == 0 || is_other || line.starts_with(b"---") {
-            break;
-        }
-        (lines, bytes) = (lines + 1, bytes + length);
-        if lines > MOST_LINES || bytes > MOST_BYTES {
-            let why = format!("its header has more than {MOST_LINES} lines or {MOST_BYTES} bytes");
-            return Err(DecryptError::Io(io::Error::other(why)));
-        }
-    }
-    Decryptor::new_buffered(ArmoredReader::new(file))
-}
-
 /// The identity of a plugin, `AGE-PLUGIN-NAME-1…`.
 struct PluginKey {
     plugin: String,
@@ -193,16 +147,6 @@ impl Opener for PluginKey {
     fn is_costly(&self) -> bool {
         true
     }
-}
-
-/// Passphrases are meant to cost time; this is about 16 times what `age` itself writes.
-const HIGHEST_WORK_FACTOR: u8 = 22;
-
-/// How much work the passphrase of an age file takes: the last word of its stanza. `None` where that is no number.
-fn work_factor(file: &[u8]) -> Option<u8> {
-    let mut lines = ArmoredReader::new(file).take(1024).lines();
-    let stanza = lines.nth(1)?.ok()?;
-    stanza.strip_prefix("-> scrypt ")?.rsplit(' ').next()?.parse().ok()
 }
 
 /// A file of identities that is encrypted with a passphrase.

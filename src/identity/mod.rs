@@ -4,6 +4,7 @@
 //! hardware key something is tried last, and only where it may fit.
 
 mod age;
+mod age_file;
 mod command;
 mod gpg;
 pub mod host;

@@ -63,7 +63,7 @@ impl PgpKey {
     /// 0; they may be for this one or not.
     fn session_key(&self, esk: &[Esk]) -> (Option<PlainSessionKey>, bool) {
         /// Each takes milliseconds, and a message may have thousands for anonymous recipients.
-        const MOST_TRIED: usize = 100;
+        const MOST_TRIED: usize = 16;
         let mut named = false;
         let keys = esk.iter().filter_map(|esk| match esk {
             Esk::PublicKeyEncryptedSessionKey(esk) if esk.match_identity(self.0.public_key()) => Some(esk),
@@ -198,6 +198,28 @@ mod tests {
         let certificate = fs::read_to_string(fixture("keys/ssh_rsa.asc")).unwrap();
         for text in ["", "nonsense", "-----BEGIN PGP MESSAGE-----\n\n-----END PGP MESSAGE-----\n", &certificate] {
             assert!(outcome(&key, text).starts_with("its `enc` cannot be used: it is no "), "{text}");
+        }
+    }
+
+    #[test]
+    fn sixteen_anonymous_recipients_are_tried_and_no_more() {
+        use base64::Engine;
+        use base64::engine::general_purpose::STANDARD;
+        let whole = message("anonymous");
+        let (_, body) = whole.split_once("\n\n").unwrap();
+        let body: String = body.lines().take_while(|line| !line.starts_with('=')).collect();
+        let bytes = STANDARD.decode(body).unwrap();
+        // A packet of the old form for the one who is not named, with its length in two bytes.
+        let [0x85, high, low, ..] = bytes[..] else { panic!("another packet comes first") };
+        let (own, rest) = bytes.split_at(3 + usize::from(u16::from_be_bytes([high, low])));
+        let mut foreign = own.to_vec();
+        foreign[100] ^= 1;
+        let key = key("keys/ssh_rsa");
+        for (others, said) in [(15, "the data key"), (16, "not mine")] {
+            let text = STANDARD.encode([&foreign.repeat(others), own, rest].concat());
+            let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+            let armored = format!("-----BEGIN PGP MESSAGE-----\n\n{}\n-----END PGP MESSAGE-----\n", lines.join("\n"));
+            assert_eq!(outcome(&key, &armored), said, "{others}");
         }
     }
 

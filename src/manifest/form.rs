@@ -200,6 +200,19 @@ mod tests {
     }
 
     #[test]
+    fn a_manifest_has_so_many_secrets_and_templates_and_no_more() {
+        let text = |secrets: usize| {
+            let secrets: String = (0..secrets).map(|number| format!("s{number},")).collect();
+            format!("{{defaultSopsFile: a.yaml, secrets: {{{secrets}}}, templates: {{t: {{content: x}}}}}}")
+        };
+        assert!(read(&text(MOST_FILES - 1), "m.yaml").is_ok());
+        let errors = read(&text(MOST_FILES), "m.yaml").unwrap_err();
+        let [error] = errors.as_slice() else { panic!("{errors:?}") };
+        let said = "it has 12001 secrets and templates, and 12000 are the most that are installed";
+        assert!(error.to_string().contains(said), "{error}");
+    }
+
+    #[test]
     fn a_list_of_secrets_is_the_form_of_sops_nix_in_either_syntax() {
         let json = r#"{"secrets": [{"name": "a", "mode": "0400", "sopsFile": "/s", "path": "/run/s/a", "strange": 1}],
                        "secretsMountPoint": "/run/s.d", "symlinkPath": "/run/s", "templates": null, "other": []}"#;

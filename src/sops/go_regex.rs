@@ -13,7 +13,7 @@ pub(super) fn compile(pattern: &str) -> Result<Regex, String> {
     /// An expression may grow to this size in memory, as with `regex` itself.
     const LARGEST: usize = 10 << 20;
     /// What it takes to read one grows with its text, a class such as `\pL` by some kilobytes at a time.
-    const LONGEST: usize = 4096;
+    const LONGEST: usize = 2048;
     if pattern.len() > LONGEST {
         return Err(format!("it is longer than {LONGEST} bytes"));
     }

@@ -17,9 +17,10 @@ pub(super) struct Texts<'a> {
 
 impl<'a> Texts<'a> {
     pub(super) fn new(texts: &'a BTreeMap<String, Placeholder>) -> Result<Self, String> {
-        // The automaton that the crate would choose is made in time that is quadratic in a long placeholder.
+        // The automaton that the crate would choose is made in time that is quadratic in a long placeholder; the one that is
+        // faster than this takes a third more memory while it is made.
         let search = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .kind(Some(AhoCorasickKind::NoncontiguousNFA))
             .match_kind(MatchKind::LeftmostLongest)
             .build(texts.keys().map(String::as_str).chain([BEGIN]))
             .map_err(|why| format!("the placeholders cannot be searched for: {why}"))?;

@@ -293,6 +293,14 @@ fn a_directory_where_a_link_is_to_stand_fails_that_link_alone() {
 }
 
 #[test]
+fn a_hundred_errors_are_shown_and_the_rest_is_counted() {
+    let said =
+        from_secrets_yaml(&format!("{{{}}}", (0..107).map(|number| format!("/{number}: {{}},")).collect::<String>()));
+    assert_eq!(said.matches("error: ").count(), 101, "{said}");
+    assert!(said.contains("error: and 7 more, which are not shown\n"), "{said}");
+}
+
+#[test]
 fn all_that_is_wrong_is_said_at_once_and_no_value_is() {
     let said = from_secrets_yaml("{github/oath_token: {}, gitlab/oath_token: {}}");
     assert_eq!(said.matches("error: ").count(), 2, "{said}");

@@ -3,7 +3,7 @@
 use super::SyntaxError;
 
 /// How many values a file may hold, of whatever size it is. Keys, comments, maps, lists, sections and documents count too,
-/// and what lies deep counts once more for each [`LEVELS`]: it is printed with as much indentation.
+/// and what lies deep counts once more for each ten levels: it is printed with as much indentation.
 pub const MOST_VALUES: usize = 150_000;
 
 /// A larger file may hold more: one value for each so many bytes.

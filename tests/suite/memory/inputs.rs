@@ -2,6 +2,7 @@
 
 use super::sealed::metadata;
 use crate::common::{encrypted, fixture};
+use sha2::{Digest, Sha512};
 use std::fs;
 
 pub(super) const MEGABYTE: usize = 1 << 20;
@@ -111,7 +112,7 @@ pub(super) fn json() -> Vec<Input> {
         |text: &str| format!("{{\"a\":1,\"sops\":{{\"lastmodified\":\"2026-11-20T09:29:22Z\",\"mac\":\"x\",{text}}}}}");
     let all = |key: &str, part: &str| sops(&format!("\"{key}\":[{}{part}]", megabyte_of(&format!("{part},"))));
     let regex = |text: &str| {
-        let rule = text.repeat(4096 / text.len()).replace('\\', "\\\\");
+        let rule = text.repeat(2048 / text.len()).replace('\\', "\\\\");
         sops(&format!("\"age\":[{{}}],\"encrypted_regex\":\"{rule}\""))
     };
     let keys = [vec!["{\"age\":[{\"enc\":\"x\",\"recipient\":\"age1x\"}]}"; 255].join(",")].concat();
@@ -135,6 +136,7 @@ pub(super) fn json() -> Vec<Input> {
         refused("a long rule", sops(&format!("\"age\":[{{}}],\"encrypted_regex\":\"{}\"", megabyte_of("a")))),
         refused("a rule of classes", regex("\\pL")),
         refused("a rule of repetitions", regex("a{1000}")),
+        refused("a rule of classes of classes", regex("[\\pL\\pN]")),
         refused("an age header", age("age-encryption.org/v1\n".to_owned() + &"-> a\n\n".repeat(100_000))),
         refused(
             "an OpenPGP message",
@@ -269,6 +271,7 @@ pub(super) fn manifests() -> Vec<Input> {
         yaml("items without a value", format!("secrets:\n{}", megabyte_of("-\n")), false),
         yaml("key files", format!("{one}age: {{sshKeyPaths: [{}]}}\n", "a,".repeat(240_000)), false),
         yaml("open brackets", megabyte_of("["), false),
+        input(Kind::Manifest, "long placeholders", "m.json", format!("{{{json_head},{}}}", long_placeholders()), true),
         json("secrets", format!("\"secrets\":[{}{{}}]", megabyte_of("{},"))),
         json("numbers", format!("\"secrets\":[{}0]", megabyte_of("0,"))),
         json("an unknown field", format!("\"secrets\":[{{\"x\":[{}0]}}]", megabyte_of("[[[0]]],"))),
@@ -280,4 +283,13 @@ pub(super) fn manifests() -> Vec<Input> {
             ),
         ),
     ]
+}
+
+/// Placeholders of a kilobyte each, of which none begins as another, and a template with one of them.
+fn long_placeholders() -> String {
+    let hash = |number: usize| Sha512::digest(number.to_le_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = |number: usize| (0..8).map(|part| hash(number * 8 + part)).collect::<Vec<String>>().concat();
+    let texts = numbered(usize::MAX, |number| format!("\"{number}\":\"{}\",", text(number)));
+    let template = "{\"name\":\"t\",\"path\":\"t\",\"mode\":\"0400\",\"content\":\"z\"}";
+    format!("\"secrets\":[],\"placeholderBySecretName\":{{{texts}\"z\":\"y\"}},\"templates\":[{template}]")
 }
