@@ -1,7 +1,7 @@
 //! The metadata of a sops file: who holds the data key, which values are encrypted, and the MAC.
 
 use super::format::Format;
-use super::rules::Rule;
+use super::rules::{self, Rule};
 use super::time;
 use super::tree::{Entry, Map, MapItem, Node, Scalar};
 use super::{flatten, store};
@@ -21,7 +21,9 @@ pub struct Metadata {
     /// Whether the MAC covers encrypted values only.
     pub mac_only_encrypted: bool,
     /// Which values are encrypted.
-    pub(super) rule: Rule,
+    pub rule: Rule,
+    /// The field that says so, and its text; `None` where the file has none.
+    pub written_rule: Option<(&'static str, String)>,
 }
 
 /// Master keys of which any one opens the group.
@@ -54,13 +56,14 @@ pub enum MasterKey {
     },
 }
 
-/// The lists of remote key services, with the field that names a key best.
-const REMOTE: [(&str, &str); 5] = [
-    ("kms", "arn"),
-    ("gcp_kms", "resource_id"),
-    ("hckms", "key_id"),
-    ("azure_kv", "vault_url"),
-    ("hc_vault", "vault_address"),
+/// The lists of remote key services, with the fields that name a key and what stands before each: together the name
+/// that sops itself shows. A field that is empty is left out.
+const REMOTE: [(&str, &[(&str, &str)]); 5] = [
+    ("kms", &[("", "arn"), ("+", "role")]),
+    ("gcp_kms", &[("", "resource_id")]),
+    ("hckms", &[("", "key_id")]),
+    ("azure_kv", &[("", "vault_url"), ("/keys/", "name"), ("/", "version")]),
+    ("hc_vault", &[("", "vault_address"), ("/v1/", "engine_path"), ("/keys/", "key_name")]),
 ];
 
 impl KeyGroup {
@@ -160,17 +163,15 @@ fn take(map: &mut Map, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
 
 fn read(map: &Map) -> Result<Metadata, String> {
     let last_modified = text(map, "lastmodified")?;
-    let rules = ["unencrypted_suffix", "encrypted_suffix", "unencrypted_regex", "encrypted_regex"]
-        .into_iter()
-        .chain(["unencrypted_comment_regex", "encrypted_comment_regex"])
-        .map(|name| Ok((name, text(map, name)?)))
-        .collect::<Result<Vec<_>, String>>()?;
+    let rules =
+        rules::FIELDS.into_iter().map(|name| Ok((name, text(map, name)?))).collect::<Result<Vec<_>, String>>()?;
     Ok(Metadata {
         key_groups: key_groups(map)?,
         shamir_threshold: number(map, "shamir_threshold")?,
         last_modified: time::without_fraction(&last_modified).ok_or("`lastmodified` is not an RFC 3339 time")?,
         mac: text(map, "mac")?,
         mac_only_encrypted: boolean(map, "mac_only_encrypted")?,
+        written_rule: rules.iter().find(|(_, text)| !text.is_empty()).cloned(),
         rule: Rule::from_metadata(rules)?,
     })
 }
@@ -190,9 +191,17 @@ fn key_groups(map: &Map) -> Result<Vec<KeyGroup>, String> {
 
 fn key_group(map: &Map) -> Result<KeyGroup, String> {
     let mut keys = Vec::new();
-    for (service, field) in REMOTE {
+    for (service, fields) in REMOTE {
         for key in maps(map, service)? {
-            keys.push(MasterKey::Remote { service, name: text(key, field)? });
+            let mut name = String::new();
+            for (before, field) in fields {
+                let part = text(key, field)?;
+                if !part.is_empty() {
+                    name += before;
+                    name += &part;
+                }
+            }
+            keys.push(MasterKey::Remote { service, name });
         }
     }
     for key in maps(map, "pgp")? {
