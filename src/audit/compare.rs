@@ -6,6 +6,7 @@ use super::file::SopsFile;
 use super::finding::{Finding, Kind};
 use super::people::People;
 use super::recipient::Recipient;
+use super::whole::written;
 use crate::sops::format::Format;
 use std::path::Path;
 
@@ -34,7 +35,7 @@ impl Comparison<'_> {
         let mut removed: Vec<&Recipient> = in_file.iter().copied().filter(|key| !has(&in_rule, key)).collect();
         let mut missing: Vec<&Recipient> = in_rule.iter().copied().filter(|key| !has(&in_file, key)).collect();
         for keys in [&mut removed, &mut missing] {
-            keys.sort();
+            keys.sort_by_key(|key| self.people.position(key));
             keys.dedup();
         }
         let mut findings = Vec::new();
@@ -56,15 +57,16 @@ impl Comparison<'_> {
         self.finding(Kind::RemovedRecipient, what)
             .about(keys.iter().map(ToString::to_string))
             .help(self.update_keys())
-            .help(format!("then a new data key, which {them} cannot know: {}", commands::rotate(self.path, self.file.format)))
+            .help(format!(
+                "then a new data key, which {them} cannot know: {}",
+                commands::rotate(self.path, self.file.format)
+            ))
             .help(format!("then change the secrets themselves: {them} may have read them, and git keeps the old file"))
     }
 
     fn missing(&self, keys: &[&Recipient]) -> Finding {
         let what = format!("{} cannot decrypt it, though {} says so", self.people.list(keys), self.rule_name());
-        self.finding(Kind::MissingRecipient, what)
-            .about(keys.iter().map(ToString::to_string))
-            .help(self.update_keys())
+        self.finding(Kind::MissingRecipient, what).about(keys.iter().map(ToString::to_string)).help(self.update_keys())
     }
 
     /// The order of groups says nothing about who can decrypt.
@@ -105,8 +107,6 @@ impl Comparison<'_> {
         if matches!(self.file.format, Format::Binary | Format::Age) {
             return None;
         }
-        let usual = ("unencrypted_suffix", "_unencrypted".to_owned());
-        let written = |rule: &Option<(&'static str, String)>| rule.clone().unwrap_or_else(|| usual.clone());
         let (file, rule) = (written(&self.file.written_rule), written(&self.rule.encryption.written));
         let show = |(name, text): (&str, String)| format!("`{name}: {text}`");
         let only = (self.file.mac_only_encrypted, self.rule.encryption.mac_only_encrypted);

@@ -1,6 +1,6 @@
 //! Everybody who can decrypt something, or is named in a `.sops.yaml`.
 
-use super::config::{Config, Rules};
+use super::config::{Config, Rules, comment_of_ssh_key};
 use super::file::SopsFile;
 use super::recipient::Recipient;
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,6 +63,7 @@ impl People {
             if let Some(person) = people.list.get_mut(position)
                 && written != recipient.text()
             {
+                person.comment = person.comment.take().or_else(|| comment_of_ssh_key(written));
                 person.also.insert(written.clone());
             }
         }

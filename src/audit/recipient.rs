@@ -136,8 +136,14 @@ mod tests {
     #[test]
     fn a_key_of_azure_may_have_a_version_or_none() {
         let key = |name| Recipient::remote("azure_kv", name);
-        assert!(key("https://v/keys/k/1").is(&key("https://v/keys/k")) && key("https://v/keys/k/").is(&key("https://v/keys/k/1")));
-        assert!(!key("https://v/keys/k/1").is(&key("https://v/keys/k/2")) && !key("https://v/keys/kk").is(&key("https://v/keys/k")));
+        assert!(
+            key("https://v/keys/k/1").is(&key("https://v/keys/k"))
+                && key("https://v/keys/k/").is(&key("https://v/keys/k/1"))
+        );
+        assert!(
+            !key("https://v/keys/k/1").is(&key("https://v/keys/k/2"))
+                && !key("https://v/keys/kk").is(&key("https://v/keys/k"))
+        );
     }
 
     #[test]
@@ -148,7 +154,9 @@ mod tests {
 
     #[test]
     fn guesses_only_what_is_plain() {
-        assert!(Recipient::guess(AGE).is_some() && Recipient::guess("BE559F56D9EEE06750C0CEB6C13202594ED9C2C3").is_some());
+        assert!(
+            Recipient::guess(AGE).is_some() && Recipient::guess("BE559F56D9EEE06750C0CEB6C13202594ED9C2C3").is_some()
+        );
         assert!(Recipient::guess("arn:aws:kms:eu:1:key/2").is_some());
         assert!(Recipient::guess("alice").is_none() && Recipient::guess("age1").is_none());
     }

@@ -98,9 +98,8 @@ fn known_shape(text: &str) -> Option<&'static str> {
     if let Some((_, _, what)) = found {
         return Some(what);
     }
-    let is_aws = |text: &str| {
-        text.len() == 20 && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
-    };
+    let is_aws =
+        |text: &str| text.len() == 20 && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
     if ["AKIA", "ASIA"].iter().any(|start| text.starts_with(start)) && is_aws(text) {
         return Some("an AWS access key");
     }
@@ -115,13 +114,15 @@ fn has_password_in_url(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once("://") else { return false };
     let authority = rest.split(['/', '?', '#', ' ']).next().unwrap_or_default();
     let Some((user, _)) = authority.rsplit_once('@') else { return false };
-    let is_scheme = !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let is_scheme =
+        !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
     is_scheme && user.split_once(':').is_some_and(|(_, password)| !is_placeholder(password) && !password.contains('$'))
 }
 
 /// Forms that are made to be shown.
 fn is_public(text: &str) -> bool {
-    let starts = ["age1", "ssh-", "ecdsa-sha2-", "sk-ssh-", "sha1-", "sha256-", "sha384-", "sha512-", "sha256:", "sha512:"];
+    let starts =
+        ["age1", "ssh-", "ecdsa-sha2-", "sk-ssh-", "sha1-", "sha256-", "sha384-", "sha512-", "sha256:", "sha512:"];
     starts.iter().any(|start| text.starts_with(start))
         || text.contains("-----BEGIN ") && !text.contains("PRIVATE KEY")
         || text.contains("://")
@@ -129,8 +130,25 @@ fn is_public(text: &str) -> bool {
 
 /// Words in the names of keys whose values are made to be shown, though they look random.
 const HASHES: [&str; 19] = [
-    "hash", "sha1", "sha256", "sha512", "sha", "md5", "checksum", "digest", "integrity", "fingerprint", "uuid", "id",
-    "rev", "revision", "commit", "version", "public", "pub", "cert",
+    "hash",
+    "sha1",
+    "sha256",
+    "sha512",
+    "sha",
+    "md5",
+    "checksum",
+    "digest",
+    "integrity",
+    "fingerprint",
+    "uuid",
+    "id",
+    "rev",
+    "revision",
+    "commit",
+    "version",
+    "public",
+    "pub",
+    "cert",
 ];
 
 /// Whether a key names a secret: its own name, or that of the map or list it stands in.
@@ -148,17 +166,62 @@ fn is_secret_name(keys: &[&str]) -> bool {
 fn names_secret(name: &str) -> bool {
     /// What a name ends with that is about a secret and none itself.
     const ABOUT: [&str; 33] = [
-        "file", "files", "path", "dir", "name", "names", "url", "uri", "endpoint", "id", "ids", "length", "policy",
-        "enabled", "enable", "required", "ttl", "expiry", "expires", "timeout", "type", "ref", "store", "class",
-        "provider", "format", "size", "count", "rotation", "public", "hint", "algorithm", "lifetime",
+        "file",
+        "files",
+        "path",
+        "dir",
+        "name",
+        "names",
+        "url",
+        "uri",
+        "endpoint",
+        "id",
+        "ids",
+        "length",
+        "policy",
+        "enabled",
+        "enable",
+        "required",
+        "ttl",
+        "expiry",
+        "expires",
+        "timeout",
+        "type",
+        "ref",
+        "store",
+        "class",
+        "provider",
+        "format",
+        "size",
+        "count",
+        "rotation",
+        "public",
+        "hint",
+        "algorithm",
+        "lifetime",
     ];
     /// One of these words makes a name that of a secret.
     const SECRET: [&str; 16] = [
-        "password", "passwords", "passwd", "passphrase", "passcode", "pass", "pwd", "secret", "secrets", "token",
-        "tokens", "apikey", "credential", "credentials", "psk", "privatekey",
+        "password",
+        "passwords",
+        "passwd",
+        "passphrase",
+        "passcode",
+        "pass",
+        "pwd",
+        "secret",
+        "secrets",
+        "token",
+        "tokens",
+        "apikey",
+        "credential",
+        "credentials",
+        "psk",
+        "privatekey",
     ];
     /// And so do these words before `key`.
-    const KEYS: [&str; 9] = ["api", "private", "secret", "access", "auth", "signing", "encryption", "master", "preshared"];
+    const KEYS: [&str; 9] =
+        ["api", "private", "secret", "access", "auth", "signing", "encryption", "master", "preshared"];
     let mut words = words(name);
     // `password_unencrypted` is as secret as `password`.
     while words.last().is_some_and(|last| matches!(last.as_str(), "unencrypted" | "plain" | "clear" | "cleartext")) {
@@ -232,11 +295,13 @@ mod tests {
 
     #[test]
     fn names_of_secrets() {
-        let secret = ["password", "DB_PASSWORD", "dbPassword", "api_key", "apiKey", "private-key", "password_unencrypted"];
+        let secret =
+            ["password", "DB_PASSWORD", "dbPassword", "api_key", "apiKey", "private-key", "password_unencrypted"];
         for name in secret.into_iter().chain(["clientSecret", "GITHUB_TOKEN", "wifi-psk", "credentials", "smtp.pass"]) {
             assert_eq!(value(&[name], "hunter2", false), Some(Reason::Name), "{name}");
         }
-        let plain = ["user", "password_file", "tokenUrl", "secretName", "passwordPolicy", "public_key", "compass", "key"];
+        let plain =
+            ["user", "password_file", "tokenUrl", "secretName", "passwordPolicy", "public_key", "compass", "key"];
         for name in plain.into_iter().chain(["keyboard", "bypass", "secret_id_ttl", "monkey"]) {
             assert_eq!(value(&[name], "hunter2", false), None, "{name}");
         }
@@ -258,7 +323,9 @@ mod tests {
         for text in [&*key, pem, &*github, "glpat-abcdefghij0123456789", "AKIAIOSFODNN7EXAMPLE", "postgres://a:b@c/d"] {
             assert!(matches!(value(&["x"], text, true), Some(Reason::Shape(_))), "{text}");
         }
-        for text in ["-----BEGIN CERTIFICATE-----\nabc", "https://a.example/b", "postgres://a:${PW}@c/d", "AKIA", "ghp_x"] {
+        for text in
+            ["-----BEGIN CERTIFICATE-----\nabc", "https://a.example/b", "postgres://a:${PW}@c/d", "AKIA", "ghp_x"]
+        {
             assert_eq!(value(&["x"], text, false), None, "{text}");
         }
     }
@@ -270,7 +337,9 @@ mod tests {
             assert_eq!(value(&["x"], text, true), None, "{text}");
             assert_eq!(value(&["sha256"], text, false), None, "{text}");
         }
-        for text in ["a-name-of-a-machine-in-Rack-12", "00000000000000000000000000000000", "some words and 1 Number here"] {
+        for text in
+            ["a-name-of-a-machine-in-Rack-12", "00000000000000000000000000000000", "some words and 1 Number here"]
+        {
             assert_eq!(value(&["x"], text, false), None, "{text}");
         }
     }

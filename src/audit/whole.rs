@@ -5,7 +5,7 @@ use super::commands::{self, Commands};
 use super::config::{Config, CreationRule, Match, Rules};
 use super::file::{Damage, InClear, Plain, SopsFile};
 use super::finding::{Finding, Kind};
-use super::people::People;
+use super::people::{People, Person};
 use super::suspect::Reason;
 use crate::error::quoted;
 use std::path::Path;
@@ -49,14 +49,15 @@ pub(super) fn plain(
                 places(suspects)
             );
         }
-        (None, suspects) => what += &format!(": {} secret: {}", count(suspects.len(), "line looks", "lines look"), places(suspects)),
+        (None, suspects) => {
+            what += &format!(": {} secret: {}", count(suspects.len(), "line looks", "lines look"), places(suspects))
+        }
     }
     let line = plain.suspects.first().map_or(0, |suspect| suspect.line);
     Some(
-        Finding::new(Kind::Plaintext, path, what)
-            .at(line)
-            .help(commands.encrypt(config, path))
-            .help("then change the secrets, where others may have read the file; git keeps all that was ever committed"),
+        Finding::new(Kind::Plaintext, path, what).at(line).help(commands.encrypt(config, path)).help(
+            "then change the secrets, where others may have read the file; git keeps all that was ever committed",
+        ),
     )
 }
 
@@ -105,15 +106,19 @@ pub(super) fn in_clear(path: &Path, file: &SopsFile, matched: Match<'_>, command
                     path,
                     format!("{what} is left in clear by the file's rule, and {}", reason.text()),
                 );
-                let finding = match (matched, &file.written_rule) {
-                    (Match::Rule(config, rule), written) => {
-                        let written = written.as_ref().map_or("unencrypted_suffix", |(name, _)| name);
-                        finding.help(format!(
-                            "change `{written}` of rule {} in {} or the name of the key, so that it is encrypted; then {}",
-                            rule.number,
-                            config.path.display(),
-                            commands.encrypt_anew(config, path, file.format)
-                        ))
+                let finding = match matched {
+                    Match::Rule(config, rule) => {
+                        let anew = commands.encrypt_anew(config, path, file.format);
+                        finding.help(match is_written_alike(file, rule) {
+                            true => format!(
+                                "change what rule {} of {} leaves in clear, or the name of the key; then {anew}",
+                                rule.number,
+                                config.path.display()
+                            ),
+                            false => {
+                                format!("encrypt it anew by rule {} of {}: {anew}", rule.number, config.path.display())
+                            }
+                        })
                     }
                     _ => finding.help("give it a creation rule that encrypts the value"),
                 };
@@ -123,6 +128,16 @@ pub(super) fn in_clear(path: &Path, file: &SopsFile, matched: Match<'_>, command
         finding.at(clear.line).key(clear.key.clone())
     };
     file.in_clear.iter().map(finding).collect()
+}
+
+/// Whether a file and a rule say the same of what is encrypted.
+fn is_written_alike(file: &SopsFile, rule: &CreationRule) -> bool {
+    written(&file.written_rule) == written(&rule.encryption.written)
+}
+
+/// What is encrypted: the field that says so, and its text. Where there is none, sops takes this one.
+pub(super) fn written(rule: &Option<(&'static str, String)>) -> (&'static str, String) {
+    rule.clone().unwrap_or_else(|| ("unencrypted_suffix", "_unencrypted".to_owned()))
 }
 
 /// A file that cannot be used as it is.
@@ -147,7 +162,10 @@ pub(super) fn no_rule(path: &Path, config: Option<&Config>) -> Finding {
         None => Finding::new(Kind::NoRule, path, "there is no `.sops.yaml` with creation rules for it"),
     };
     finding
-        .help(format!("add a rule for it, such as `- path_regex: {}$`, so that `sops updatekeys` can tell whose it is", regex::escape(&name)))
+        .help(format!(
+            "add a rule for it, such as `- path_regex: {}$`, so that `sops updatekeys` can tell whose it is",
+            regex::escape(&name)
+        ))
         .help(format!("or remove it where nobody needs it: `git rm {}`", quoted(path)))
 }
 
@@ -159,7 +177,10 @@ pub(super) fn old(path: &Path, file: &SopsFile, now: i64, older_than: Option<i64
     (now.saturating_sub(changed) > older_than).then(|| {
         let date = file.last_modified.get(..10).unwrap_or_default();
         Finding::new(Kind::Old, path, format!("was last changed on {date}, more than {} days ago", older_than / DAY))
-            .help("change its secrets where they are made, and put them in with ".to_owned() + &commands::edit(path, Some(file.format)))
+            .help(
+                "change its secrets where they are made, and put them in with ".to_owned()
+                    + &commands::edit(path, Some(file.format)),
+            )
     })
 }
 
@@ -169,12 +190,12 @@ pub(super) fn unused(people: &People, files: &[Secret], configs: &[Config]) -> V
     let is_used = |position: usize| {
         files.iter().flat_map(|secret| secret.file.recipients()).any(|key| people.position(key) == Some(position))
     };
-    let finding = |(position, person): (usize, &super::people::Person)| {
+    let finding = |(position, person): (usize, &Person)| {
         let (path, line) = person.named_in.as_ref().filter(|(path, _)| is_below(path))?;
         if is_used(position) {
             return None;
         }
-        let what = format!("{} is named, and no file is encrypted to this key", person.label());
+        let what = format!("{} is named, and no file that can be read is encrypted to this key", person.label());
         Some(
             Finding::new(Kind::UnusedRecipient, path, what)
                 .at(*line)
@@ -185,28 +206,36 @@ pub(super) fn unused(people: &People, files: &[Secret], configs: &[Config]) -> V
     people.all().iter().enumerate().filter_map(finding).collect()
 }
 
+/// The key as it stands in `.sops.yaml`. One that fills a screen is shortened; the JSON has all of it.
+fn as_written(person: &Person) -> String {
+    const LONGEST: usize = 200;
+    let text = person.recipient.text();
+    let (_, key) = text.split_once(' ').filter(|_| !text.starts_with("ssh-")).unwrap_or(("", text));
+    if key.len() > LONGEST { person.recipient.short() } else { key.to_owned() }
+}
+
 /// Recipients of files that no `.sops.yaml` names. Where one cannot be read, nobody knows whom it names.
 pub(super) fn unnamed(people: &People, files: &[Secret], configs: &[Config]) -> Vec<Finding> {
     if configs.iter().any(|config| matches!(config.rules, Rules::Refused) && config.mentions.is_empty()) {
         return Vec::new();
     }
-    let finding = |(position, person): (usize, &super::people::Person)| {
+    let finding = |(position, person): (usize, &Person)| {
         if person.named_in.is_some() {
             return None;
         }
-        let mut of = files.iter().filter(|secret| {
-            secret.file.recipients().any(|key| people.position(key) == Some(position))
-        });
+        let mut of =
+            files.iter().filter(|secret| secret.file.recipients().any(|key| people.position(key) == Some(position)));
         let first = of.next()?;
         let more = match of.count() {
             0 => String::new(),
             more => format!(" and {}", count(more, "other file", "other files")),
         };
-        let what = format!("{} can decrypt this file{more}, and no `.sops.yaml` names this key", person.recipient.short());
+        let what =
+            format!("{} can decrypt this file{more}, and no `.sops.yaml` names this key", person.recipient.short());
         Some(
             Finding::new(Kind::UnnamedRecipient, &first.path, what)
                 .about([person.recipient.to_string()])
-                .help(format!("where you know whose it is, name it in `.sops.yaml`: `- &NAME {}`", person.recipient.text().trim_start_matches("pgp ")))
+                .help(format!("where you know whose it is, name it in `.sops.yaml`: `- &NAME {}`", as_written(person)))
                 .help("where nobody does, `sops updatekeys FILE` takes it out of each of these files"),
         )
     };

@@ -121,8 +121,7 @@ fn look(arguments: &Audit) -> Result<Report> {
         Ok(inside) => directory.join(inside),
         Err(_) => path.to_owned(),
     };
-    let files: Vec<Entry> =
-        files.into_iter().map(|absolute| Entry { shown: shown(&absolute), absolute }).collect();
+    let files: Vec<Entry> = files.into_iter().map(|absolute| Entry { shown: shown(&absolute), absolute }).collect();
     let mut configs: Vec<Config> = named
         .iter()
         .filter(|path| path.file_name().is_some_and(|name| name == CONFIG))

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod activation;
+mod audit;
 mod cat;
 mod common;
 mod differential;

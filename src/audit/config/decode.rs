@@ -65,7 +65,9 @@ impl<'s> Fields<'s> {
         }
         for merge in merges {
             match merge.shape() {
-                Shape::List(maps) => maps.into_iter().try_for_each(|map| self.add(map, "what `<<` names", depth + 1))?,
+                Shape::List(maps) => {
+                    maps.into_iter().try_for_each(|map| self.add(map, "what `<<` names", depth + 1))?
+                }
                 _ => self.add(merge, "what `<<` names", depth + 1)?,
             }
         }

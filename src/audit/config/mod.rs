@@ -5,12 +5,13 @@ mod group;
 mod names;
 mod rule;
 
-pub use names::Mention;
+pub use names::{Mention, comment_of_ssh_key};
 pub use rule::{CreationRule, Encryption};
 
 use super::finding::{Finding, Kind};
 use crate::error::nearest;
-use crate::sops::store::yaml::syntax::Syntax;
+use crate::sops::store::yaml::syntax::{Shape, Syntax};
+use crate::sops::tree::Scalar;
 use decode::{Fields, Wrong};
 use std::path::{Path, PathBuf};
 
@@ -108,9 +109,9 @@ impl Config {
 
     fn rules_of(&mut self, syntax: &Syntax<'_>) -> Result<Rules, Wrong> {
         let fields = Fields::of(syntax.root(), "the file")?;
-        let is_null = fields.get("creation_rules").is_none_or(|value| {
-            matches!(value.shape(), crate::sops::store::yaml::syntax::Shape::Scalar("" | "~" | "null", _))
-        });
+        let is_null = fields
+            .get("creation_rules")
+            .is_none_or(|value| matches!(value.shape(), Shape::Scalar(_, Some(Scalar::Null))));
         if is_null {
             let known = ["creation_rules", "destination_rules", "stores"];
             let slip = fields.names().find_map(|(name, line)| Some((name, line, nearest(name, ["creation_rules"])?)));

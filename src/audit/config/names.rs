@@ -61,14 +61,13 @@ fn collect(value: Value<'_>, place: &Place, mentions: &mut Vec<Mention>) {
             for (key, value) in entries {
                 let Shape::Scalar(name, _) = key.shape() else { continue };
                 let in_rules = place.in_rules || matches!(name, "creation_rules" | "destination_rules");
-                let is_list_of_keys = matches!(name, "age" | "pgp" | "kms" | "gcp_kms" | "arn" | "resource_id" | "keys");
+                let is_list_of_keys =
+                    matches!(name, "age" | "pgp" | "kms" | "gcp_kms" | "arn" | "resource_id" | "keys");
                 let place = match in_rules || is_list_of_keys {
                     true => Place { in_rules, ..Place::default() },
-                    false => Place {
-                        in_rules,
-                        key: Some(name.to_owned()),
-                        comment: key.comment_above().map(str::to_owned),
-                    },
+                    false => {
+                        Place { in_rules, key: Some(name.to_owned()), comment: key.comment_above().map(str::to_owned) }
+                    }
                 };
                 collect(value, &place, mentions);
             }
@@ -76,7 +75,8 @@ fn collect(value: Value<'_>, place: &Place, mentions: &mut Vec<Mention>) {
     }
 }
 
-fn comment_of_ssh_key(key: &str) -> Option<String> {
+/// What stands behind an SSH key on its line: often the person and the machine.
+pub fn comment_of_ssh_key(key: &str) -> Option<String> {
     let comment = key.strip_prefix("ssh-").and_then(|_| key.splitn(3, ' ').nth(2)).map(str::trim);
     comment.filter(|comment| !comment.is_empty()).map(str::to_owned)
 }
@@ -102,10 +102,7 @@ mod tests {
     #[test]
     fn names_are_anchors_and_comments() {
         let text = "keys:\n  # alice's laptop\n  - &alice $A\n  - $FP # bob\nadmins:\n  carol: $A\n  # a comment above\n  dave: $FP\n";
-        assert_eq!(
-            seen(text),
-            ["A 3 alice alice's laptop", "FP 4 - bob", "A 6 carol -", "FP 8 dave a comment above"]
-        );
+        assert_eq!(seen(text), ["A 3 alice alice's laptop", "FP 4 - bob", "A 6 carol -", "FP 8 dave a comment above"]);
     }
 
     #[test]
@@ -118,6 +115,9 @@ mod tests {
     fn an_ssh_key_brings_its_comment_and_an_alias_says_nothing() {
         let ssh = include_str!("../../../tests/fixtures/keys/ssh_ed25519.pub").trim();
         let key: Vec<&str> = ssh.split(' ').take(2).collect();
-        assert_eq!(seen(&format!("x: [&k {} root@host]\ny: *k\n", key.join(" "))), ["A 1 - root@host"].map(|line| line.replacen("- ", "k ", 1)));
+        assert_eq!(
+            seen(&format!("x: [&k {} root@host]\ny: *k\n", key.join(" "))),
+            ["A 1 - root@host"].map(|line| line.replacen("- ", "k ", 1))
+        );
     }
 }

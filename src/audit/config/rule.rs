@@ -194,7 +194,12 @@ impl Reading {
             let keys = group::read(*value, 0, &mut unknown);
             for (name, line) in unknown {
                 let what = format!("sops does not know `{name}` in a key group and passes over it");
-                self.mistake(Kind::BadConfig, line, what, "a key group has age, pgp, kms, gcp_kms, azure_keyvault, hc_vault, hckms and merge");
+                self.mistake(
+                    Kind::BadConfig,
+                    line,
+                    what,
+                    "a key group has age, pgp, kms, gcp_kms, azure_keyvault, hc_vault, hckms and merge",
+                );
             }
             if let Some(keys) = self.or_refuse(keys)? {
                 self.not_empty(&keys, value.line());
@@ -248,7 +253,8 @@ impl Reading {
                     .help(format!("where {count} groups are meant, say so with `shamir_threshold: {count}`")),
                 );
             }
-            1 => self.refuse(line, "`shamir_threshold` is 1, and sops takes 2 or more where there are several key groups"),
+            1 => self
+                .refuse(line, "`shamir_threshold` is 1, and sops takes 2 or more where there are several key groups"),
             _ if threshold > count => {
                 self.refuse(line, &format!("`shamir_threshold` is {threshold}, and there are only {count} key groups"));
             }

@@ -67,7 +67,8 @@ pub(super) fn has_encrypted_value(format: Format, bytes: &[u8]) -> bool {
         match format {
             Format::Yaml => {
                 let before = before.trim_ascii_end();
-                let before = before.strip_suffix(b"\"").or(before.strip_suffix(b"'")).unwrap_or(before).trim_ascii_end();
+                let before =
+                    before.strip_suffix(b"\"").or(before.strip_suffix(b"'")).unwrap_or(before).trim_ascii_end();
                 before.ends_with(b":") || before.ends_with(b"-")
             }
             Format::Json | Format::Binary => before.ends_with(b"\""),
@@ -110,6 +111,8 @@ pub(super) fn text_for_lines(format: Format, bytes: &[u8]) -> Option<&[u8]> {
 /// The line of a comment; 0 where it is not found.
 pub(super) fn line_of(bytes: &[u8], comment: &[u8]) -> u32 {
     let comment = comment.trim_ascii();
-    let holds = |line: &[u8]| memmem::find(line, comment).is_some_and(|at| line.iter().take(at).any(|byte| b"#;".contains(byte)));
+    let holds = |line: &[u8]| {
+        memmem::find(line, comment).is_some_and(|at| line.iter().take(at).any(|byte| b"#;".contains(byte)))
+    };
     bytes.split(|byte| *byte == b'\n').zip(1..).find(|(line, _)| holds(line)).map_or(0, |(_, number)| number)
 }

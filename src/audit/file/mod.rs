@@ -127,7 +127,11 @@ fn as_sops(path: &Path, format: Format, bytes: &[u8]) -> Option<Looked> {
         Ok(file) => {
             let metadata = file.metadata();
             if metadata.mac.is_empty() {
-                return damage(Kind::CutOff, 0, "has metadata of sops without a MAC: its end is missing, or was removed");
+                return damage(
+                    Kind::CutOff,
+                    0,
+                    "has metadata of sops without a MAC: its end is missing, or was removed",
+                );
             }
             if let Some(key) = incomplete(metadata) {
                 let what = format!("holds only a part of what is encrypted to {}", key.short());

@@ -2,9 +2,9 @@
 
 use super::super::table::table;
 use crate::audit::compare::opens;
-use crate::audit::finding::Kind;
+use crate::audit::finding::{Finding, Kind};
 use crate::audit::{Report, Secret};
-use crate::error::printable;
+use crate::error::{printable, quoted};
 use std::collections::BTreeMap;
 
 /// Files that the same people can decrypt in the same way.
@@ -117,24 +117,54 @@ fn files(groups: &[Group<'_>]) -> String {
 
 fn findings(report: &Report) -> String {
     let mut text = String::new();
-    let mut last: Option<Kind> = None;
-    for finding in &report.findings {
-        if last != Some(finding.kind) {
-            text += &format!("{} [{}]\n", finding.kind.heading(), finding.kind.name());
-            last = Some(finding.kind);
+    for kind in Kind::ALL {
+        let mut left: Vec<&Finding> = report.findings.iter().filter(|finding| finding.kind == kind).collect();
+        if !left.is_empty() {
+            text += &format!("{} [{}]\n", kind.heading(), kind.name());
         }
-        let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
-        text += &printable(&format!("  {}{line}: {}", finding.file.display(), finding.what));
-        text += "\n";
-        for help in &finding.help {
-            text += &printable(&format!("    help: {help}"));
-            text += "\n";
+        while let Some(first) = left.first().copied() {
+            // What is the same of many files is said once.
+            let (same, others) = left.into_iter().partition(|finding| is_same(first, finding));
+            left = others;
+            text += &together(first, &same);
         }
     }
     if !text.is_empty() {
         text += "\n";
     }
     text
+}
+
+/// Whether two findings are one, but for the name of the file.
+fn is_same(one: &Finding, other: &Finding) -> bool {
+    one == other || one.what == other.what && help_for_any(one) == help_for_any(other)
+}
+
+/// What to do, with `FILE` in place of the file's name.
+fn help_for_any(finding: &Finding) -> Vec<String> {
+    let file = quoted(&finding.file);
+    finding.help.iter().map(|help| help.replace(&file, "FILE")).collect()
+}
+
+fn together(first: &Finding, same: &[&Finding]) -> String {
+    let place = |finding: &Finding| {
+        let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
+        format!("{}{line}", finding.file.display())
+    };
+    let mut lines = Vec::new();
+    let help = match same {
+        [_] => {
+            lines.push(format!("  {}: {}", place(first), first.what));
+            first.help.clone()
+        }
+        same => {
+            lines.push(format!("  {} files: {}", same.len(), first.what));
+            lines.extend(same.iter().map(|finding| format!("    {}", place(finding))));
+            help_for_any(first)
+        }
+    };
+    lines.extend(help.iter().map(|help| format!("    help: {help}")));
+    lines.iter().map(|line| printable(line) + "\n").collect()
 }
 
 fn summary(report: &Report) -> String {
