@@ -13,6 +13,9 @@ use walkdir::WalkDir;
 /// How much is looked at of a file that is larger: so much of its beginning and of its end.
 const PEEK: u64 = 64 * 1024;
 
+/// Says of a file's size, its beginning and its end whether it is worth reading.
+pub type IsWorth<'a> = &'a dyn Fn(u64, &[u8], &[u8]) -> bool;
+
 /// What lies below a directory.
 #[derive(Default)]
 pub struct Below {
@@ -50,7 +53,7 @@ pub fn list(directory: &Path, names: &[&str], is_left_out: &dyn Fn(&Path) -> boo
 }
 
 /// Reads a file, if `is_worth` says so of its size, its beginning and its end. A small file is its own beginning.
-pub fn read_if(path: &Path, is_worth: &dyn Fn(u64, &[u8], &[u8]) -> bool) -> io::Result<Option<SecretBytes>> {
+pub fn read_if(path: &Path, is_worth: IsWorth<'_>) -> io::Result<Option<SecretBytes>> {
     // It was a regular file when it was listed. If it is a link or a pipe now, it is not followed and not waited for.
     let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
     let mut file = File::options().read(true).custom_flags(flags).open(path)?;
