@@ -19,7 +19,7 @@ use config::{Config, Match};
 use file::{Looked, SopsFile};
 use finding::{Finding, Kind};
 use people::People;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -75,6 +75,8 @@ pub struct Secret {
     pub path: PathBuf,
     /// What it is.
     pub file: SopsFile,
+    /// Who can decrypt it, in whichever of its key groups, by their positions among the people.
+    pub people: BTreeSet<usize>,
     /// The `.sops.yaml` and the number of the rule that matches it.
     pub rule: Option<(PathBuf, usize)>,
 }
@@ -125,7 +127,8 @@ pub fn audit(input: Input<'_>) -> Report {
                 Match::Rule(config, rule) => Some((config.path.clone(), rule.number)),
                 _ => None,
             };
-            Secret { path, file, rule }
+            let of_file = file.recipients().filter_map(|key| people.position(key)).collect();
+            Secret { path, people: of_file, file, rule }
         })
         .collect();
     findings.extend(whole::unused(&people, &files, &input.configs));

@@ -8,6 +8,7 @@ use super::finding::{Finding, Kind};
 use super::people::{People, Person};
 use super::suspect::Reason;
 use crate::error::quoted;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A file that a rule names and that is not encrypted.
@@ -187,12 +188,10 @@ pub(super) fn old(path: &Path, file: &SopsFile, now: i64, older_than: Option<i64
 /// Recipients that no file has. A `.sops.yaml` above the directory may be for other files too.
 pub(super) fn unused(people: &People, files: &[Secret], configs: &[Config]) -> Vec<Finding> {
     let is_below = |path: &Path| configs.iter().any(|config| config.is_below && config.path == path);
-    let is_used = |position: usize| {
-        files.iter().flat_map(|secret| secret.file.recipients()).any(|key| people.position(key) == Some(position))
-    };
+    let used: BTreeSet<usize> = files.iter().flat_map(|secret| secret.people.iter().copied()).collect();
     let finding = |(position, person): (usize, &Person)| {
         let (path, line) = person.named_in.as_ref().filter(|(path, _)| is_below(path))?;
-        if is_used(position) {
+        if used.contains(&position) {
             return None;
         }
         let what = format!("{} is named, and no file that can be read is encrypted to this key", person.label());

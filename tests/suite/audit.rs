@@ -282,6 +282,36 @@ fn links_are_not_followed_git_is_not_entered_and_ignored_files_are_looked_at() {
 }
 
 #[test]
+fn names_that_are_no_text_are_shown_as_well_as_can_be() {
+    use std::os::unix::ffi::OsStrExt;
+    let sandbox = Sandbox::new();
+    sandbox.write("repo/.sops.yaml", rules("  - path_regex: ^s/\n    age: [*alice, *bob]\n"));
+    sandbox.write("repo/s/a.yaml", fixture_text("secrets.yaml"));
+    let name = std::ffi::OsStr::from_bytes(b"\xff\n.yaml");
+    fs::write(sandbox.path("repo/s").join(name), "password: hunter2\n").unwrap();
+    assert_eq!(found_in(&sandbox, &["--html", "../page.html"]).1, ["plaintext s/\u{fffd}\n.yaml:1"]);
+    let table = sandbox.command().current_dir(sandbox.path("repo")).arg("audit").output().unwrap();
+    assert!(told(&table).0.contains("  s/\u{fffd}\\n.yaml:1: is not encrypted"), "{}", told(&table).0);
+}
+
+#[test]
+fn a_config_that_grows_by_aliases_takes_no_time() {
+    let mut config = String::from("g0: &g0 {age: []}\nm0: &m0 {age: x}\n");
+    for level in 1..15 {
+        let last = level - 1;
+        let ten = |name: &str| vec![format!("*{name}{last}"); 10].join(", ");
+        config +=
+            &format!("g{level}: &g{level} {{merge: [{}]}}\nm{level}: &m{level} {{<<: [{}]}}\n", ten("g"), ten("m"));
+    }
+    for rule in ["{key_groups: [*g14]}", "{<<: *m14}", "&r {<<: *r}"] {
+        let start = std::time::Instant::now();
+        let (_, shown) = found(&[(".sops.yaml", &format!("{config}creation_rules: [{rule}]\n"))], &[]);
+        assert!(shown[0].starts_with("bad-config .sops.yaml:"), "{rule}: {shown:?}");
+        assert!(start.elapsed().as_secs() < 2, "{rule}");
+    }
+}
+
+#[test]
 fn what_may_not_be_read_is_said() {
     if crate::common::is_root() {
         return crate::common::skip("what_may_not_be_read_is_said", "a user who is not root");

@@ -6,6 +6,7 @@
 
 use crate::sops::store::yaml::syntax::{Shape, Value};
 use crate::sops::tree::Scalar;
+use std::collections::HashSet;
 
 /// Why sops refuses something.
 #[derive(Debug)]
@@ -30,57 +31,64 @@ pub(super) fn rule<T>(line: u32, what: impl Into<String>) -> Result<T> {
 
 /// The fields of a map.
 #[derive(Default)]
-pub(super) struct Fields<'s>(Vec<(&'s str, Value<'s>, Value<'s>)>);
+pub(super) struct Fields<'s> {
+    list: Vec<(&'s str, Value<'s>, Value<'s>)>,
+    names: HashSet<&'s str>,
+    merged: usize,
+}
 
 impl<'s> Fields<'s> {
     /// The fields of a map, merged ones last; none where there is no value. `what` says what it should be.
     pub(super) fn of(value: Option<Value<'s>>, what: &str) -> Result<Self> {
         let mut fields = Self::default();
         if let Some(value) = value {
-            fields.add(value, what, 0)?;
+            fields.add(value, what)?;
         }
         Ok(fields)
     }
 
-    fn add(&mut self, value: Value<'s>, what: &str, depth: usize) -> Result<()> {
-        const DEEPEST: usize = 20;
+    fn add(&mut self, value: Value<'s>, what: &str) -> Result<()> {
+        /// Aliases can lead a map into itself, or into so many that no file is meant so.
+        const MOST: usize = 100;
         let entries = match value.shape() {
-            Shape::Map(entries) if depth < DEEPEST => entries,
+            Shape::Map(entries) if self.merged <= MOST => entries,
+            Shape::Map(_) => return all(value, format!("`<<` names more than {MOST} maps, one within the other")),
             Shape::Scalar(_, Some(Scalar::Null)) => return Ok(()),
             _ => return all(value, format!("{what} must be a map")),
         };
-        let mut own: Vec<&str> = Vec::new();
+        let mut own = HashSet::new();
         let mut merges = Vec::new();
         for (key, value) in entries {
             let Shape::Scalar(name, _) = key.shape() else { continue };
-            if own.contains(&name) {
+            if !own.insert(name) {
                 return all(key, format!("`{name}` stands twice in one map"));
             }
-            own.push(name);
             match name {
                 "<<" => merges.push(value),
-                name if self.0.iter().all(|(known, ..)| *known != name) => self.0.push((name, key, value)),
+                name if self.names.insert(name) => self.list.push((name, key, value)),
                 _ => {}
             }
         }
         for merge in merges {
-            match merge.shape() {
-                Shape::List(maps) => {
-                    maps.into_iter().try_for_each(|map| self.add(map, "what `<<` names", depth + 1))?
-                }
-                _ => self.add(merge, "what `<<` names", depth + 1)?,
+            let maps = match merge.shape() {
+                Shape::List(maps) => maps,
+                _ => vec![merge],
+            };
+            for map in maps {
+                self.merged += 1;
+                self.add(map, "what `<<` names")?;
             }
         }
         Ok(())
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Value<'s>> {
-        self.0.iter().find(|(known, ..)| *known == name).map(|(_, _, value)| *value)
+        self.list.iter().find(|(known, ..)| *known == name).map(|(_, _, value)| *value)
     }
 
     /// The names of the fields, each with its line.
     pub(super) fn names(&self) -> impl Iterator<Item = (&'s str, u32)> {
-        self.0.iter().map(|(name, key, _)| (*name, key.line()))
+        self.list.iter().map(|(name, key, _)| (*name, key.line()))
     }
 
     pub(super) fn line_of(&self, name: &str) -> Option<u32> {

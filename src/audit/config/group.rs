@@ -27,25 +27,37 @@ pub(super) fn of_rule(fields: &Fields<'_>, hckms: &[String]) -> Result<Vec<Recip
     Ok(distinct(group))
 }
 
-/// One of `key_groups`: what it merges first, then its own keys, each once. The names of fields that sops does not know
-/// are added to `unknown`, with their lines.
-pub(super) fn read<'s>(value: Value<'s>, depth: usize, unknown: &mut Vec<(&'s str, u32)>) -> Result<Vec<Recipient>> {
-    /// Aliases can lead a group into itself, and many levels of merges double with each.
-    const DEEPEST: usize = 10;
-    const MOST: usize = 10_000;
-    if depth > DEEPEST {
-        return decode::all(value, format!("key groups are merged over more than {DEEPEST} levels"));
-    }
-    let fields = Fields::of(Some(value), "a key group")?;
-    let known = ["merge", "kms", "gcp_kms", "hckms", "azure_keyvault", "hc_vault", "age", "pgp"];
-    unknown.extend(fields.names().filter(|(name, _)| !known.contains(name)));
-    let mut group = Vec::new();
-    for merged in fields.list("merge")? {
-        group.extend(read(merged, depth + 1, unknown)?);
-        if group.len() > MOST {
-            return decode::all(value, format!("a key group has more than {MOST} keys"));
+/// Reads key groups, and notes what sops passes over in them.
+#[derive(Default)]
+pub(super) struct Groups<'s> {
+    /// The names of fields that sops does not know, with their lines.
+    pub(super) unknown: Vec<(&'s str, u32)>,
+    read: usize,
+}
+
+impl<'s> Groups<'s> {
+    /// One of `key_groups`: what it merges first, then its own keys, each once.
+    pub(super) fn read(&mut self, value: Value<'s>) -> Result<Vec<Recipient>> {
+        /// Aliases can lead a group into itself, or into so many that no file is meant so.
+        const MOST: usize = 1000;
+        self.read += 1;
+        if self.read > MOST {
+            return decode::all(value, format!("key groups merge more than {MOST} others"));
         }
+        let fields = Fields::of(Some(value), "a key group")?;
+        let known = ["merge", "kms", "gcp_kms", "hckms", "azure_keyvault", "hc_vault", "age", "pgp"];
+        self.unknown.extend(fields.names().filter(|(name, _)| !known.contains(name)));
+        let mut group = Vec::new();
+        for merged in fields.list("merge")? {
+            group.extend(self.read(merged)?);
+        }
+        own(&fields, &mut group)?;
+        Ok(distinct(group))
     }
+}
+
+/// The keys that stand in a group itself.
+fn own(fields: &Fields<'_>, group: &mut Vec<Recipient>) -> Result<()> {
     for item in fields.list("age")? {
         let text = decode::text(item, "age")?;
         if !text.is_empty() {
@@ -78,7 +90,7 @@ pub(super) fn read<'s>(value: Value<'s>, depth: usize, unknown: &mut Vec<(&'s st
     for item in fields.list("hc_vault")? {
         group.push(vault(&decode::text(item, "hc_vault")?, item.line())?);
     }
-    Ok(distinct(group))
+    Ok(())
 }
 
 fn age(text: &str, line: u32) -> Result<Recipient> {

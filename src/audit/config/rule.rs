@@ -190,9 +190,9 @@ impl Reading {
         let mut groups = Vec::new();
         let mut lines = Vec::new();
         for value in &values {
-            let mut unknown = Vec::new();
-            let keys = group::read(*value, 0, &mut unknown);
-            for (name, line) in unknown {
+            let mut reader = group::Groups::default();
+            let keys = reader.read(*value);
+            for (name, line) in reader.unknown {
                 let what = format!("sops does not know `{name}` in a key group and passes over it");
                 self.mistake(
                     Kind::BadConfig,

@@ -204,9 +204,8 @@ fn as_plain(path: &Path, format: Format, bytes: &[u8], rule: &CreationRule) -> P
     let is_strict = !rule.names_files();
     let mut plain = Plain { is_prose: kind::is_prose(path), ..Plain::default() };
     let Some(documents) = read(format, bytes) else {
-        let text = String::from_utf8_lossy(bytes);
-        plain.suspects.extend(text.lines().zip(1..).filter_map(|(line, number)| {
-            let reason = suspect::comment(line)?;
+        plain.suspects.extend(bytes.split(|byte| *byte == b'\n').zip(1..).filter_map(|(line, number)| {
+            let reason = suspect::comment(std::str::from_utf8(line).ok()?)?;
             Some(InClear { key: String::new(), line: number, is_comment: true, reason: Some(reason) })
         }));
         return plain;
