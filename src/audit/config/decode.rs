@@ -166,10 +166,15 @@ pub(super) fn text(value: Value<'_>, name: &str) -> Result<String> {
     }
 }
 
+fn is_null(value: Value<'_>) -> bool {
+    matches!(value.shape(), Shape::Scalar(_, Some(Scalar::Null)))
+}
+
+/// The values of a list. go-yaml leaves null out of lists of maps and of texts.
 pub(super) fn list<'s>(value: Value<'s>, name: &str) -> Result<Vec<Value<'s>>> {
     match value.shape() {
         Shape::Scalar(_, Some(Scalar::Null)) => Ok(Vec::new()),
-        Shape::List(items) => Ok(items),
+        Shape::List(items) => Ok(items.into_iter().filter(|item| !is_null(*item)).collect()),
         _ => all(value, format!("`{name}` must be a list")),
     }
 }

@@ -76,6 +76,11 @@ fn groups_merge_and_replace_what_stands_beside_them() {
 }
 
 #[test]
+fn null_in_a_list_is_left_out() {
+    assert_eq!(given("creation_rules:\n-\n- key_groups: [~, {age: [$A, ~]}]\n", "x"), "A");
+}
+
+#[test]
 fn merge_keys_give_what_the_map_has_not() {
     let rules = |own: &str| format!("g: &g {{age: $A, encrypted_regex: k}}\ncreation_rules: [{{{own}}}]\n");
     assert_eq!(given(&rules("<<: *g"), "x"), "A");

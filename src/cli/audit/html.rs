@@ -184,7 +184,7 @@ table { border-collapse: collapse; }
 th, td { border: 1px solid var(--line); padding: .15rem .5rem; text-align: left; vertical-align: bottom; }
 .matrix tbody { border-top: 3px solid var(--soft); }
 .matrix tbody tr:nth-child(even) { background: var(--band); }
-.matrix .who { padding: .4rem .1rem; } .who span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 14rem; }
+.matrix .who { padding: .4rem .1rem; } .who span { writing-mode: vertical-rl; transform: rotate(180deg); white-space: nowrap; }
 .yes { color: var(--yes); text-align: center; } .date { white-space: nowrap; } .number { text-align: right; }
 .note, .help { color: var(--soft); } .help { margin: .1rem 0 .1rem 1rem; }
 ul { padding-left: 1.2rem; } li { margin-bottom: .5rem; }
