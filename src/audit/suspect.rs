@@ -35,7 +35,9 @@ pub fn value(keys: &[&str], text: &str, is_strict: bool) -> Option<Reason> {
         return None;
     }
     let is_path = text.starts_with('/') || text.starts_with("./") || text.starts_with("~/");
-    if is_secret_name(keys) && !is_path && !matches!(text, "true" | "false" | "yes" | "no" | "on" | "off") {
+    // `id-token: write` is what a workflow may do.
+    let is_setting = matches!(text, "true" | "false" | "yes" | "no" | "on" | "off" | "read" | "write" | "none");
+    if is_secret_name(keys) && !is_path && !is_setting {
         return Some(Reason::Name);
     }
     let is_hash = keys.last().is_some_and(|key| words(key).iter().any(|word| HASHES.contains(&word.as_str())));
@@ -310,7 +312,9 @@ mod tests {
 
     #[test]
     fn values_that_stand_for_others_are_none() {
-        for text in ["", "${PASSWORD}", "{{ .Values.x }}", "<password>", "****", "/run/secrets/x", "true", "op://a/b"] {
+        for text in
+            ["", "${PASSWORD}", "{{ .Values.x }}", "<password>", "****", "/run/secrets/x", "true", "write", "op://a/b"]
+        {
             assert_eq!(value(&["password"], text, false), None, "{text}");
         }
     }

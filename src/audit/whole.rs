@@ -157,17 +157,17 @@ pub(super) fn damaged(path: &Path, damage: Damage) -> Finding {
 
 /// A sops file that no rule matches.
 pub(super) fn no_rule(path: &Path, config: Option<&Config>) -> Finding {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
     let finding = match config {
-        Some(config) => Finding::new(Kind::NoRule, path, format!("no rule of {} matches it", config.path.display())),
-        None => Finding::new(Kind::NoRule, path, "there is no `.sops.yaml` with creation rules for it"),
+        Some(config) => {
+            let name = regex::escape(&path.file_name().unwrap_or_default().to_string_lossy()).replace("\\-", "-");
+            Finding::new(Kind::NoRule, path, format!("no rule of {} matches it", config.path.display())).help(format!(
+                "add a rule for it, such as `- path_regex: {name}$`, so that `sops updatekeys` can tell whose it is"
+            ))
+        }
+        None => Finding::new(Kind::NoRule, path, "there is no `.sops.yaml` with creation rules for it")
+            .help("write one, so that `sops updatekeys` can tell whose it is"),
     };
-    finding
-        .help(format!(
-            "add a rule for it, such as `- path_regex: {}$`, so that `sops updatekeys` can tell whose it is",
-            regex::escape(&name)
-        ))
-        .help(format!("or remove it where nobody needs it: `git rm {}`", quoted(path)))
+    finding.help(format!("or remove the file where nobody needs it: `git rm {}`", quoted(path)))
 }
 
 /// A file that was not changed for long.
