@@ -5,6 +5,9 @@
 
 #![forbid(unsafe_code)]
 
+use sops_install::audit::config::{Config, Match, Rules};
+use sops_install::audit::file::{self, Looked};
+use sops_install::audit::people::People;
 use sops_install::escape::Escape;
 use sops_install::identity;
 use sops_install::identity::host::{Call, Finished, Host};
@@ -29,7 +32,7 @@ use std::sync::Arc;
 pub type Target = fn(&[u8]) -> bool;
 
 /// All of them by name.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("yaml", yaml),
     ("json", json),
     ("ini", ini),
@@ -40,6 +43,8 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("key_path", key_path),
     ("template", template),
     ("identity", identity),
+    ("audit_config", audit_config),
+    ("audit_file", audit_file),
 ];
 
 /// The YAML store: reads, and prints what it read.
@@ -154,6 +159,25 @@ pub fn template(data: &[u8]) -> bool {
 pub fn identity(data: &[u8]) -> bool {
     let host: Arc<dyn Host> = Arc::new(Nobody);
     identity::recipients(&SecretBytes::new(data.to_vec()), "input", &host).is_ok()
+}
+
+/// A `.sops.yaml`, and what it says of a file.
+pub fn audit_config(data: &[u8]) -> bool {
+    let config = Config::read(".sops.yaml".into(), "/repo".into(), true, data);
+    assert!(!matches!(config.rules, Rules::Refused) || !config.findings.is_empty(), "refused, and nobody is told");
+    drop(People::of(std::slice::from_ref(&config), std::iter::empty()));
+    matches!(Match::of(Some(&config), Path::new("/repo/a/b.yaml")), Match::Rule(..))
+}
+
+/// A file of a repository, whatever its name, under a rule that is for all files.
+pub fn audit_file(data: &[u8]) -> bool {
+    let rules =
+        b"creation_rules: [{path_regex: a, age: age12axagr7f7gvxcpl78z9d46zrqnasa5qhdcfnwz2d3zwetqedepcsw8r3au}]";
+    let config = Config::read(".sops.yaml".into(), "/repo".into(), true, rules);
+    let Match::Rule(_, rule) = Match::of(Some(&config), Path::new("/repo/a")) else { return false };
+    ["a.yaml", "a.json", "a.ini", "a.env", "a"].into_iter().fold(false, |taken, name| {
+        taken | matches!(file::look(Path::new(name), data, Some(rule)), Looked::Sops(_) | Looked::Damaged(_))
+    })
 }
 
 /// A machine without files, programs or people.
