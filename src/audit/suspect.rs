@@ -2,6 +2,8 @@
 //!
 //! This only guesses. What it says never holds the value or a part of it.
 
+mod name;
+
 /// Why something looks secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
@@ -37,10 +39,10 @@ pub fn value(keys: &[&str], text: &str, is_strict: bool) -> Option<Reason> {
     let is_path = text.starts_with('/') || text.starts_with("./") || text.starts_with("~/");
     // `id-token: write` is what a workflow may do.
     let is_setting = matches!(text, "true" | "false" | "yes" | "no" | "on" | "off" | "read" | "write" | "none");
-    if is_secret_name(keys) && !is_path && !is_setting {
+    if name::is_secret(keys) && !is_path && !is_setting {
         return Some(Reason::Name);
     }
-    let is_hash = keys.last().is_some_and(|key| words(key).iter().any(|word| HASHES.contains(&word.as_str())));
+    let is_hash = keys.last().is_some_and(|key| name::is_shown(key));
     (!is_strict && !is_hash && looks_random(text)).then_some(Reason::Shape("random text, as keys and tokens are"))
 }
 
@@ -130,130 +132,6 @@ fn is_public(text: &str) -> bool {
         || text.contains("://")
 }
 
-/// Words in the names of keys whose values are made to be shown, though they look random.
-const HASHES: [&str; 19] = [
-    "hash",
-    "sha1",
-    "sha256",
-    "sha512",
-    "sha",
-    "md5",
-    "checksum",
-    "digest",
-    "integrity",
-    "fingerprint",
-    "uuid",
-    "id",
-    "rev",
-    "revision",
-    "commit",
-    "version",
-    "public",
-    "pub",
-    "cert",
-];
-
-/// Whether a key names a secret: its own name, or that of the map or list it stands in.
-fn is_secret_name(keys: &[&str]) -> bool {
-    let Some((name, above)) = keys.split_last() else { return false };
-    let is_collection = |key: &&str| {
-        let words = words(key);
-        words.last().is_some_and(|last| {
-            matches!(last.as_str(), "passwords" | "secrets" | "tokens" | "credentials" | "passphrases")
-        })
-    };
-    names_secret(name) || above.last().is_some_and(is_collection)
-}
-
-fn names_secret(name: &str) -> bool {
-    /// What a name ends with that is about a secret and none itself.
-    const ABOUT: [&str; 33] = [
-        "file",
-        "files",
-        "path",
-        "dir",
-        "name",
-        "names",
-        "url",
-        "uri",
-        "endpoint",
-        "id",
-        "ids",
-        "length",
-        "policy",
-        "enabled",
-        "enable",
-        "required",
-        "ttl",
-        "expiry",
-        "expires",
-        "timeout",
-        "type",
-        "ref",
-        "store",
-        "class",
-        "provider",
-        "format",
-        "size",
-        "count",
-        "rotation",
-        "public",
-        "hint",
-        "algorithm",
-        "lifetime",
-    ];
-    /// One of these words makes a name that of a secret.
-    const SECRET: [&str; 16] = [
-        "password",
-        "passwords",
-        "passwd",
-        "passphrase",
-        "passcode",
-        "pass",
-        "pwd",
-        "secret",
-        "secrets",
-        "token",
-        "tokens",
-        "apikey",
-        "credential",
-        "credentials",
-        "psk",
-        "privatekey",
-    ];
-    /// And so do these words before `key`.
-    const KEYS: [&str; 9] =
-        ["api", "private", "secret", "access", "auth", "signing", "encryption", "master", "preshared"];
-    let mut words = words(name);
-    // `password_unencrypted` is as secret as `password`.
-    while words.last().is_some_and(|last| matches!(last.as_str(), "unencrypted" | "plain" | "clear" | "cleartext")) {
-        words.pop();
-    }
-    let Some(last) = words.last() else { return false };
-    if ABOUT.contains(&last.as_str()) || words.iter().any(|word| word == "public") {
-        return false;
-    }
-    words.iter().any(|word| SECRET.contains(&word.as_str()))
-        || words.windows(2).any(|pair| matches!(pair, [first, key] if key == "key" && KEYS.contains(&first.as_str())))
-}
-
-/// The words of a name, in lower case: `dbPassword`, `DB_PASSWORD` and `db-password` are of the same two.
-fn words(name: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut last = ' ';
-    for c in name.chars() {
-        let begins = c.is_uppercase() && (last.is_lowercase() || last.is_ascii_digit());
-        if c.is_alphanumeric() {
-            match words.last_mut() {
-                Some(word) if last.is_alphanumeric() && !begins => word.extend(c.to_lowercase()),
-                _ => words.push(c.to_lowercase().collect()),
-            }
-        }
-        last = c;
-    }
-    words
-}
-
 /// Whether text is as mixed as keys and tokens are: long, one word, of base64's or hexadecimal characters, and with as
 /// much entropy as such text has.
 fn looks_random(text: &str) -> bool {
@@ -294,21 +172,6 @@ fn entropy(bytes: &[u8]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_of_secrets() {
-        let secret =
-            ["password", "DB_PASSWORD", "dbPassword", "api_key", "apiKey", "private-key", "password_unencrypted"];
-        for name in secret.into_iter().chain(["clientSecret", "GITHUB_TOKEN", "wifi-psk", "credentials", "smtp.pass"]) {
-            assert_eq!(value(&[name], "hunter2", false), Some(Reason::Name), "{name}");
-        }
-        let plain =
-            ["user", "password_file", "tokenUrl", "secretName", "passwordPolicy", "public_key", "compass", "key"];
-        for name in plain.into_iter().chain(["keyboard", "bypass", "secret_id_ttl", "monkey"]) {
-            assert_eq!(value(&[name], "hunter2", false), None, "{name}");
-        }
-        assert_eq!(value(&["passwords", "alice"], "hunter2", false), Some(Reason::Name));
-    }
 
     #[test]
     fn values_that_stand_for_others_are_none() {

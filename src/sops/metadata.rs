@@ -305,6 +305,21 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_services_are_named_as_sops_names_them() {
+        let of = |service: &str, fields: &[(&str, &str)]| {
+            let fields = fields.iter().map(|(name, text)| (*name, string(text))).collect();
+            let group = key_group(&map(vec![(service, list(vec![map(fields)]))])).unwrap();
+            group.0[0].to_string()
+        };
+        assert_eq!(of("kms", &[("arn", "arn:1"), ("role", "arn:r")]), "kms arn:1+arn:r");
+        assert_eq!(of("kms", &[("arn", "arn:1")]), "kms arn:1");
+        let azure = [("vault_url", "https://v"), ("name", "k"), ("version", "1")];
+        assert_eq!(of("azure_kv", &azure), "azure_kv https://v/keys/k/1");
+        let vault = [("vault_address", "https://v"), ("engine_path", "transit"), ("key_name", "k")];
+        assert_eq!(of("hc_vault", &vault), "hc_vault https://v/v1/transit/keys/k");
+    }
+
+    #[test]
     fn dotenv_metadata_is_flattened_and_all_text() {
         let mut documents = vec![map(vec![
             ("A", string("x")),

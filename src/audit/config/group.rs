@@ -100,6 +100,10 @@ fn age(text: &str, line: u32) -> Result<Recipient> {
 fn pgp(text: &str, line: u32) -> Result<Recipient> {
     match text.trim() {
         "" => decode::rule(line, "`pgp` has a key that is empty"),
+        // In a rule itself they are parted; here the text is one name to sops, and gpg finds no such key.
+        text if text.contains(',') => {
+            decode::rule(line, "`pgp` of a key group takes a list, one fingerprint in each item")
+        }
         text => Ok(Recipient::pgp(text)),
     }
 }
@@ -113,7 +117,7 @@ fn azure(text: &str, line: u32) -> Result<Recipient> {
 
 fn vault(text: &str, line: u32) -> Result<Recipient> {
     match text.contains("://") && text.contains("/keys/") {
-        true => Ok(Recipient::remote("hc_vault", text)),
+        true => Ok(Recipient::remote("hc_vault", text.trim_end_matches('/'))),
         false => decode::rule(line, format!("`{}` is no key of Vault, https://HOST/v1/ENGINE/keys/NAME", shown(text))),
     }
 }

@@ -76,6 +76,30 @@ fn groups_merge_and_replace_what_stands_beside_them() {
 }
 
 #[test]
+fn keys_of_services_are_named_as_files_name_them() {
+    for (rule, name) in [
+        ("kms: 'arn:1 , arn:2+arn:role'", "kms arn:1 kms arn:2+arn:role"),
+        ("key_groups: [{kms: [{arn: 'arn:2', role: 'arn:role', context: {a: b}}]}]", "kms arn:2+arn:role"),
+        ("gcp_kms: [projects/p]", "gcp_kms projects/p"),
+        ("key_groups: [{gcp_kms: [{resource_id: projects/p}]}]", "gcp_kms projects/p"),
+        ("azure_keyvault: 'https://v/keys/k/1'", "azure_kv https://v/keys/k/1"),
+        (
+            "key_groups: [{azure_keyvault: [{vaultUrl: 'https://v', key: k, version: '1'}]}]",
+            "azure_kv https://v/keys/k/1",
+        ),
+        ("hc_vault_transit_uri: https://v/v1/transit/keys/k", "hc_vault https://v/v1/transit/keys/k"),
+        ("key_groups: [{hc_vault: [https://v/v1/transit/keys/k/]}]", "hc_vault https://v/v1/transit/keys/k"),
+        ("hckms: ['r:1']", "hckms r:1"),
+        ("pgp: 'be559f56 d9eee06750c0ceb6c13202594ed9c2c3'", "pgp BE559F56D9EEE06750C0CEB6C13202594ED9C2C3"),
+        ("key_groups: [{pgp: ['A,B']}]", "refused"),
+        ("hc_vault_transit_uri: foo", "refused"),
+        ("azure_keyvault: foo", "refused"),
+    ] {
+        assert_eq!(given(&format!("creation_rules: [{{{rule}}}]"), "x"), name, "{rule}");
+    }
+}
+
+#[test]
 fn null_in_a_list_is_left_out() {
     assert_eq!(given("creation_rules:\n-\n- key_groups: [~, {age: [$A, ~]}]\n", "x"), "A");
 }

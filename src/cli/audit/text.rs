@@ -170,9 +170,14 @@ fn together(first: &Finding, same: &[&Finding]) -> String {
 fn summary(report: &Report) -> String {
     let files = report.files.len();
     let looked = format!("{} of {} files are of sops", files, report.looked_at);
+    let counts = Kind::ALL.into_iter().filter_map(|kind| {
+        let count = report.findings.iter().filter(|finding| finding.kind == kind).count();
+        (count > 0).then(|| format!("{count} {}", kind.name()))
+    });
+    let counts = counts.collect::<Vec<_>>().join(", ");
     match report.findings.len() {
         0 => format!("nothing was found; {looked}\n"),
-        1 => format!("1 finding; {looked}\n"),
-        count => format!("{count} findings; {looked}\n"),
+        1 => format!("1 finding ({counts}); {looked}\n"),
+        all => format!("{all} findings ({counts}); {looked}\n"),
     }
 }
