@@ -38,12 +38,18 @@ pub fn value(keys: &[&str], text: &str, is_strict: bool) -> Option<Reason> {
     }
     let is_path = text.starts_with('/') || text.starts_with("./") || text.starts_with("~/");
     // `id-token: write` is what a workflow may do.
-    let is_setting = matches!(text, "true" | "false" | "yes" | "no" | "on" | "off" | "read" | "write" | "none");
+    let is_setting =
+        matches!(text, "true" | "false" | "yes" | "no" | "on" | "off" | "read" | "write" | "none" | "inherit");
     if name::is_secret(keys) && !is_path && !is_setting {
         return Some(Reason::Name);
     }
     let is_hash = keys.last().is_some_and(|key| name::is_shown(key));
     (!is_strict && !is_hash && looks_random(text)).then_some(Reason::Shape("random text, as keys and tokens are"))
+}
+
+/// Why a number looks secret, if it does.
+pub fn number(keys: &[&str]) -> Option<Reason> {
+    name::is_secret_number(keys).then_some(Reason::Name)
 }
 
 /// Why a comment looks secret, if it does: by its shape, or because it is a value that was commented out.

@@ -103,9 +103,7 @@ fn look(arguments: &Audit) -> Result<Report> {
     let fail = |why: std::io::Error| {
         Error::new(format!("cannot look below {}", directory.display())).because(why).help("give a directory")
     };
-    if !std::fs::metadata(directory).map_err(fail)?.is_dir() {
-        return Err(fail(std::io::ErrorKind::NotADirectory.into()));
-    }
+    below::must_be_a_directory(directory).map_err(fail)?;
     let root = clean(&setting::absolute(directory)?);
     let excluded: Vec<PathBuf> = arguments.exclude.iter().map(|path| clean(&root.join(path))).collect();
     let is_left_out = |path: &Path| {
@@ -124,10 +122,11 @@ fn look(arguments: &Audit) -> Result<Report> {
     let files: Vec<Entry> = files.into_iter().map(|absolute| Entry { shown: shown(&absolute), absolute }).collect();
     let mut configs: Vec<Config> = named
         .iter()
-        .filter(|path| path.file_name().is_some_and(|name| name == CONFIG))
+        // A link that leads nowhere is none to sops either.
+        .filter(|path| path.file_name().is_some_and(|name| name == CONFIG) && below::is_there(path))
         .map(|path| config(path, shown(path), true))
         .collect();
-    if !root.join(CONFIG).exists() {
+    if !below::is_there(&root.join(CONFIG)) {
         configs.extend(found_above(root.parent()).map(|path| config(&path, path.clone(), false)));
     }
     let mut found: Vec<Finding> = unreadable
@@ -168,7 +167,7 @@ fn config(path: &Path, shown: PathBuf, is_below: bool) -> Config {
 fn found_above(directory: Option<&Path>) -> Option<PathBuf> {
     /// As far up as sops looks.
     const HIGHEST: usize = 100;
-    directory?.ancestors().take(HIGHEST).map(|above| above.join(CONFIG)).find(|path| path.exists())
+    directory?.ancestors().take(HIGHEST).map(|above| above.join(CONFIG)).find(|path| below::is_there(path))
 }
 
 /// A path without `.` and `..`, as sops takes them out: by the text, whatever links there are.

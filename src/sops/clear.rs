@@ -32,7 +32,7 @@ pub fn visit(documents: &[Map], rule: &Rule, text: Option<&[u8]>, visit: &mut dy
         place: Place::default(),
         keys: Vec::new(),
         line: 0,
-        lines: text.map(|text| Lines { text, at: 0, line: 1 }),
+        lines: text.map(|text| Lines { text, at: 0, line: 1, missed: 0 }),
         visit,
     };
     for document in documents {
@@ -117,19 +117,28 @@ struct Lines<'a> {
     text: &'a [u8],
     at: usize,
     line: u32,
+    missed: u32,
 }
 
 impl Lines<'_> {
     /// The line of the next `"KEY":`; 0 where the key is written with escapes. Within a value such text cannot stand: its
     /// quotes would be escaped.
     fn of_key(&mut self, key: &str) -> u32 {
+        /// Each key that is missed has cost a look through all the rest.
+        const MOST_MISSED: u32 = 16;
+        if self.missed > MOST_MISSED {
+            return 0;
+        }
         let rest = self.text.get(self.at..).unwrap_or_default();
         let quoted = format!("\"{key}\"");
         let is_key = |at: &usize| {
             let behind = rest.get(at + quoted.len()..).unwrap_or_default().trim_ascii_start();
             behind.first() == Some(&b':')
         };
-        let Some(found) = memchr::memmem::find_iter(rest, quoted.as_bytes()).find(is_key) else { return 0 };
+        let Some(found) = memchr::memmem::find_iter(rest, quoted.as_bytes()).find(is_key) else {
+            self.missed += 1;
+            return 0;
+        };
         let passed = rest.get(..found).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count();
         self.line = self.line.saturating_add(u32::try_from(passed).unwrap_or(u32::MAX));
         self.at += found + 1;

@@ -79,6 +79,16 @@ pub fn read_if(path: &Path, is_worth: IsWorth<'_>) -> io::Result<Option<SecretBy
     read_whole(file, size).map(Some)
 }
 
+/// Fails where there is no directory at `path`.
+pub fn must_be_a_directory(path: &Path) -> io::Result<()> {
+    if std::fs::metadata(path)?.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
+}
+
+/// Whether something is there, links followed.
+pub fn is_there(path: &Path) -> bool {
+    path.exists()
+}
+
 /// Writes a report that somebody asked for.
 pub fn write_report(path: &Path, text: &str) -> io::Result<()> {
     std::fs::write(path, text)

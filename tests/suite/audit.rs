@@ -221,6 +221,7 @@ fn the_nearest_config_counts_also_one_above_and_one_that_is_a_link() {
     sandbox.write(".sops.yaml", &only_bob);
     assert_eq!(found_in(&sandbox, &[]).1, ["removed-recipient a.yaml"], "one above the directory counts");
     std::os::unix::fs::symlink("../shared.yaml", sandbox.path("repo/.sops.yaml")).unwrap();
+    assert_eq!(found_in(&sandbox, &[]).1, ["removed-recipient a.yaml"], "a link to nothing is none");
     sandbox.write("shared.yaml", &all);
     assert_eq!(found_in(&sandbox, &[]).1, [""; 0], "sops follows this link");
     fs::rename(sandbox.path("repo/.sops.yaml"), sandbox.path("repo/.sops.yml")).unwrap();

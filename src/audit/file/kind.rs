@@ -2,6 +2,7 @@
 
 use crate::sops::format::Format;
 use memchr::memmem;
+use std::collections::HashMap;
 use std::path::Path;
 
 /// What every encrypted value of sops begins with.
@@ -108,11 +109,24 @@ pub(super) fn text_for_lines(format: Format, bytes: &[u8]) -> Option<&[u8]> {
     matches!(format, Format::Json | Format::Binary).then_some(bytes)
 }
 
-/// The line of a comment; 0 where it is not found.
-pub(super) fn line_of(bytes: &[u8], comment: &[u8]) -> u32 {
-    let comment = comment.trim_ascii();
-    let holds = |line: &[u8]| {
-        memmem::find(line, comment).is_some_and(|at| line.iter().take(at).any(|byte| b"#;".contains(byte)))
-    };
-    bytes.split(|byte| *byte == b'\n').zip(1..).find(|(line, _)| holds(line)).map_or(0, |(_, number)| number)
+/// The lines of the comments of a file, by their texts. The trees of sops files do not know them.
+pub(super) struct CommentLines<'b>(HashMap<&'b [u8], u32>);
+
+impl<'b> CommentLines<'b> {
+    /// Collects what follows the first `#` or `;` of each line. Of several comments alike the first one counts.
+    pub(super) fn of(bytes: &'b [u8]) -> Self {
+        let mut lines = HashMap::new();
+        for (line, number) in bytes.split(|byte| *byte == b'\n').zip(1..) {
+            let is_mark = |at: &usize| *at == 0 || line.get(at - 1).is_some_and(u8::is_ascii_whitespace);
+            if let Some(mark) = memchr::memchr2_iter(b'#', b';', line).find(is_mark) {
+                lines.entry(line.get(mark + 1..).unwrap_or_default().trim_ascii()).or_insert(number);
+            }
+        }
+        Self(lines)
+    }
+
+    /// The line of a comment; 0 where it is not found.
+    pub(super) fn line_of(&self, comment: &[u8]) -> u32 {
+        self.0.get(comment.trim_ascii()).copied().unwrap_or_default()
+    }
 }

@@ -15,6 +15,7 @@ use crate::sops::rules::Rule;
 use crate::sops::store::SyntaxError;
 use crate::sops::tree::{Map, Scalar};
 use crate::sops::{EncryptedFile, NotSops, store};
+use kind::CommentLines;
 use std::path::Path;
 
 /// What a file turns out to be.
@@ -185,7 +186,7 @@ fn of(format: Format, bytes: &[u8], file: &EncryptedFile) -> SopsFile {
 
 /// What stands in clear in a sops file and should not: against its rule, or as the rule has it though it looks secret.
 fn in_clear(format: Format, bytes: &[u8], documents: &[Map], rule: &Rule) -> Vec<InClear> {
-    let mut found = Vec::new();
+    let mut notes = Notes::new(bytes);
     clear::visit(documents, rule, kind::text_for_lines(format, bytes), &mut |clear| {
         let reason = match (&clear.what, clear.is_to_be_encrypted) {
             (What::Value(_), true) => None,
@@ -195,9 +196,9 @@ fn in_clear(format: Format, bytes: &[u8], documents: &[Map], rule: &Rule) -> Vec
                 None => return,
             },
         };
-        found.push(entry(clear, reason, bytes));
+        notes.add(clear, reason);
     });
-    found
+    notes.found
 }
 
 fn as_plain(path: &Path, format: Format, bytes: &[u8], rule: &CreationRule) -> Plain {
@@ -211,16 +212,18 @@ fn as_plain(path: &Path, format: Format, bytes: &[u8], rule: &CreationRule) -> P
         return plain;
     };
     let mut values = 0;
+    let mut notes = Notes::new(bytes);
     clear::visit(&documents, &rule.encryption.rule, kind::text_for_lines(format, bytes), &mut |clear| {
         if !clear.is_to_be_encrypted {
             return;
         }
         values += usize::from(matches!(clear.what, What::Value(_)));
         if let Some(reason) = reason(clear.keys, &clear.what, is_strict) {
-            plain.suspects.push(entry(clear, Some(reason), bytes));
+            notes.add(clear, Some(reason));
         }
     });
     plain.values = Some(values);
+    plain.suspects = notes.found;
     plain
 }
 
@@ -238,18 +241,34 @@ fn read(format: Format, bytes: &[u8]) -> Option<Vec<Map>> {
 fn reason(keys: &[&str], what: &What<'_>, is_strict: bool) -> Option<Reason> {
     match what {
         What::Value(Scalar::Str(text)) => suspect::value(keys, text.expose_text()?, is_strict),
-        What::Value(Scalar::Int(_) | Scalar::Float(_)) => suspect::value(keys, "1", is_strict),
+        What::Value(Scalar::Int(_) | Scalar::Float(_)) => suspect::number(keys),
         What::Value(_) => None,
         What::Comment(comment) => suspect::comment(comment.text.expose_text()?),
     }
 }
 
-fn entry(clear: &clear::Clear<'_>, reason: Option<Reason>, bytes: &[u8]) -> InClear {
-    let (is_comment, line) = match &clear.what {
-        What::Value(_) => (false, clear.line),
-        What::Comment(comment) => (true, kind::line_of(bytes, comment.text.expose())),
-    };
-    InClear { key: clear.keys.join("/"), line, is_comment, reason }
+/// Notes what stands in clear, with its line. The lines of comments are collected when the first is asked for.
+struct Notes<'b> {
+    bytes: &'b [u8],
+    comments: Option<CommentLines<'b>>,
+    found: Vec<InClear>,
+}
+
+impl<'b> Notes<'b> {
+    fn new(bytes: &'b [u8]) -> Self {
+        Self { bytes, comments: None, found: Vec::new() }
+    }
+
+    fn add(&mut self, clear: &clear::Clear<'_>, reason: Option<Reason>) {
+        let (is_comment, line) = match &clear.what {
+            What::Value(_) => (false, clear.line),
+            What::Comment(comment) => {
+                let comments = self.comments.get_or_insert_with(|| CommentLines::of(self.bytes));
+                (true, comments.line_of(comment.text.expose()))
+            }
+        };
+        self.found.push(InClear { key: clear.keys.join("/"), line, is_comment, reason });
+    }
 }
 
 #[cfg(test)]

@@ -37,11 +37,22 @@ pub(super) fn is_secret(keys: &[&str]) -> bool {
             matches!(last.as_str(), "passwords" | "secrets" | "tokens" | "credentials" | "passphrases")
         })
     };
-    names_secret(name) || above.last().is_some_and(is_collection)
+    names_secret(name) || above.last().is_some_and(is_collection) && !is_about(&words(name))
 }
 
-fn names_secret(name: &str) -> bool {
-    /// What a name ends with that is about a secret and none itself.
+/// Whether a key names a secret that may be a number. `max_tokens` counts something.
+pub(super) fn is_secret_number(keys: &[&str]) -> bool {
+    let is_password =
+        |word: &String| ["password", "passwd", "passphrase", "passcode", "pass", "pwd", "pin"].contains(&word.as_str());
+    keys.last().is_some_and(|name| {
+        let words = words(name);
+        words.iter().any(is_password) && !is_about(&words)
+    })
+}
+
+/// Whether a name is about a secret, and names none itself: `password_file`.
+fn is_about(words: &[String]) -> bool {
+    /// The last words of such names.
     const ABOUT: [&str; 33] = [
         "file",
         "files",
@@ -77,6 +88,19 @@ fn names_secret(name: &str) -> bool {
         "algorithm",
         "lifetime",
     ];
+    words.iter().any(|word| word == "public") || words.last().is_some_and(|last| ABOUT.contains(&last.as_str()))
+}
+
+fn names_secret(name: &str) -> bool {
+    let mut words = words(name);
+    // `password_unencrypted` is as secret as `password`.
+    while words.last().is_some_and(|last| matches!(last.as_str(), "unencrypted" | "plain" | "clear" | "cleartext")) {
+        words.pop();
+    }
+    !is_about(&words) && has_secret_words(&words)
+}
+
+fn has_secret_words(words: &[String]) -> bool {
     /// One of these words makes a name that of a secret.
     const SECRET: [&str; 16] = [
         "password",
@@ -99,15 +123,6 @@ fn names_secret(name: &str) -> bool {
     /// And so do these words before `key`.
     const KEYS: [&str; 9] =
         ["api", "private", "secret", "access", "auth", "signing", "encryption", "master", "preshared"];
-    let mut words = words(name);
-    // `password_unencrypted` is as secret as `password`.
-    while words.last().is_some_and(|last| matches!(last.as_str(), "unencrypted" | "plain" | "clear" | "cleartext")) {
-        words.pop();
-    }
-    let Some(last) = words.last() else { return false };
-    if ABOUT.contains(&last.as_str()) || words.iter().any(|word| word == "public") {
-        return false;
-    }
     words.iter().any(|word| SECRET.contains(&word.as_str()))
         || words.windows(2).any(|pair| matches!(pair, [first, key] if key == "key" && KEYS.contains(&first.as_str())))
 }
@@ -146,6 +161,8 @@ mod tests {
             assert!(!is_secret(&[name]), "{name}");
         }
         assert!(is_secret(&["passwords", "alice"]) && !is_secret(&["users", "alice"]));
+        assert!(is_secret_number(&["db_password"]) && !is_secret_number(&["max_tokens"]));
+        assert!(!is_secret(&["imagePullSecrets", "name"]));
         assert!(is_shown("sha256") && is_shown("certId") && !is_shown("password"));
     }
 }

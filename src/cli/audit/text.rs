@@ -118,26 +118,25 @@ fn files(groups: &[Group<'_>]) -> String {
 fn findings(report: &Report) -> String {
     let mut text = String::new();
     for kind in Kind::ALL {
-        let mut left: Vec<&Finding> = report.findings.iter().filter(|finding| finding.kind == kind).collect();
-        if !left.is_empty() {
+        // What is the same of many files is said once.
+        let mut positions: BTreeMap<(&str, Vec<String>), usize> = BTreeMap::new();
+        let mut alike: Vec<Vec<&Finding>> = Vec::new();
+        for finding in report.findings.iter().filter(|finding| finding.kind == kind) {
+            let position = *positions.entry((&finding.what, help_for_any(finding))).or_insert(alike.len());
+            match alike.get_mut(position) {
+                Some(alike) => alike.push(finding),
+                None => alike.push(vec![finding]),
+            }
+        }
+        if !alike.is_empty() {
             text += &format!("{} [{}]\n", kind.heading(), kind.name());
         }
-        while let Some(first) = left.first().copied() {
-            // What is the same of many files is said once.
-            let (same, others) = left.into_iter().partition(|finding| is_same(first, finding));
-            left = others;
-            text += &together(first, &same);
-        }
+        text.extend(alike.iter().map(|alike| together(alike)));
     }
     if !text.is_empty() {
         text += "\n";
     }
     text
-}
-
-/// Whether two findings are one, but for the name of the file.
-fn is_same(one: &Finding, other: &Finding) -> bool {
-    one == other || one.what == other.what && help_for_any(one) == help_for_any(other)
 }
 
 /// What to do, with `FILE` in place of the file's name.
@@ -146,20 +145,22 @@ fn help_for_any(finding: &Finding) -> Vec<String> {
     finding.help.iter().map(|help| help.replace(&file, "FILE")).collect()
 }
 
-fn together(first: &Finding, same: &[&Finding]) -> String {
+/// Findings that are one but for the name of the file.
+fn together(alike: &[&Finding]) -> String {
     let place = |finding: &Finding| {
         let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
         format!("{}{line}", finding.file.display())
     };
     let mut lines = Vec::new();
-    let help = match same {
-        [_] => {
-            lines.push(format!("  {}: {}", place(first), first.what));
-            first.help.clone()
+    let help = match alike {
+        [] => Vec::new(),
+        [finding] => {
+            lines.push(format!("  {}: {}", place(finding), finding.what));
+            finding.help.clone()
         }
-        same => {
-            lines.push(format!("  {} files: {}", same.len(), first.what));
-            lines.extend(same.iter().map(|finding| format!("    {}", place(finding))));
+        [first, ..] => {
+            lines.push(format!("  {} files: {}", alike.len(), first.what));
+            lines.extend(alike.iter().map(|finding| format!("    {}", place(finding))));
             help_for_any(first)
         }
     };
