@@ -52,10 +52,15 @@ pub fn number(keys: &[&str]) -> Option<Reason> {
     name::is_secret_number(keys).then_some(Reason::Name)
 }
 
+/// Why a line looks secret, if some word in it or all of it has the shape of a secret.
+pub fn shape_in(line: &str) -> Option<Reason> {
+    line.split_whitespace().chain([line.trim()]).find_map(known_shape).map(Reason::Shape)
+}
+
 /// Why a comment looks secret, if it does: by its shape, or because it is a value that was commented out.
 pub fn comment(text: &str) -> Option<Reason> {
-    if let Some(shape) = text.split_whitespace().chain([text.trim()]).find_map(known_shape) {
-        return Some(Reason::Shape(shape));
+    if let Some(reason) = shape_in(text) {
+        return Some(reason);
     }
     let (key, behind) = text.split_once([':', '='])?;
     let (key, behind) = (key.trim().trim_start_matches(['#', ';', '-', ' ']), behind.trim().trim_matches(['"', '\'']));
@@ -98,6 +103,11 @@ fn known_shape(text: &str) -> Option<&'static str> {
         ("SG.", 30, "a SendGrid key"),
         ("AIza", 31, "a Google API key"),
     ];
+    /// Nothing shorter has such a shape, but for an address.
+    const SHORTEST: usize = 16;
+    if text.len() < SHORTEST && !text.contains("://") {
+        return None;
+    }
     if text.contains("-----BEGIN ") && text.contains("PRIVATE KEY") {
         return Some("a private key");
     }

@@ -6,7 +6,6 @@ use super::config::{Config, CreationRule, Match, Rules};
 use super::file::{Damage, InClear, Plain, SopsFile};
 use super::finding::{Finding, Kind};
 use super::people::{People, Person};
-use super::suspect::Reason;
 use crate::error::quoted;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,15 +15,12 @@ use std::path::Path;
 /// A rule that matches every file names none: there it takes something that looks secret.
 pub(super) fn plain(
     path: &Path,
-    mut plain: Plain,
+    plain: Plain,
     config: &Config,
     rule: &CreationRule,
     commands: &Commands,
 ) -> Option<Finding> {
     let is_named = rule.names_files();
-    if plain.values.is_none() && (plain.is_prose || !is_named) {
-        plain.suspects.retain(|suspect| matches!(suspect.reason, Some(Reason::Shape(_))));
-    }
     let is_suspect = !plain.suspects.is_empty();
     let is_a_leak = match plain.values {
         Some(0) => false,
