@@ -5,6 +5,9 @@
 
 #![forbid(unsafe_code)]
 
+use sops_install::audit::config::{Config, Match, Rules};
+use sops_install::audit::file::{self, Looked};
+use sops_install::audit::people::People;
 use sops_install::cli::sops_nix;
 use sops_install::error::Error;
 use sops_install::escape::Escape;
@@ -36,7 +39,7 @@ use std::sync::{Arc, LazyLock};
 pub type Target = fn(&[u8]) -> bool;
 
 /// All of them by name.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("yaml", yaml),
     ("json", json),
     ("ini", ini),
@@ -50,6 +53,8 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("master_key", master_key),
     ("check", check),
     ("flags", flags),
+    ("audit_config", audit_config),
+    ("audit_file", audit_file),
 ];
 
 /// The YAML store: reads, and prints what it read.
@@ -229,6 +234,25 @@ pub fn flags(data: &[u8]) -> bool {
             false
         }
     }
+}
+
+/// A `.sops.yaml`, and what it says of a file.
+pub fn audit_config(data: &[u8]) -> bool {
+    let config = Config::read(".sops.yaml".into(), "/repo".into(), true, data);
+    assert!(!matches!(config.rules, Rules::Refused) || !config.findings.is_empty(), "refused, and nobody is told");
+    drop(People::of(std::slice::from_ref(&config), std::iter::empty()));
+    matches!(Match::of(Some(&config), Path::new("/repo/a/b.yaml")), Match::Rule(..))
+}
+
+/// A file of a repository, whatever its name, under a rule that is for all files.
+pub fn audit_file(data: &[u8]) -> bool {
+    let rules =
+        b"creation_rules: [{path_regex: a, age: age12axagr7f7gvxcpl78z9d46zrqnasa5qhdcfnwz2d3zwetqedepcsw8r3au}]";
+    let config = Config::read(".sops.yaml".into(), "/repo".into(), true, rules);
+    let Match::Rule(_, rule) = Match::of(Some(&config), Path::new("/repo/a")) else { return false };
+    ["a.yaml", "a.json", "a.ini", "a.env", "a"].into_iter().fold(false, |taken, name| {
+        taken | matches!(file::look(Path::new(name), data, Some(rule)), Looked::Sops(_) | Looked::Damaged(_))
+    })
 }
 
 /// A machine without programs or people, and with one file: an SSH key.

@@ -12,7 +12,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "json" => &["json", "bin"],
         "ini" => &["ini"],
         "dotenv" => &["env"],
-        "metadata" | "check" => &["yaml", "json", "bin", "ini", "env"],
+        "metadata" | "check" | "audit_file" => &["yaml", "json", "bin", "ini", "env"],
         _ => &[],
     };
     let mut files = Vec::new();
@@ -54,6 +54,13 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "nan",
         ],
         "key_path" => &["a/b/c/1/d", "a\\/b/0", "a/x\na: {y: 1}\n", "/", "\\\\/\\/", "servers/0\nservers: [a]\n"],
+        "audit_config" => &[
+            "keys:\n  # one\n  - &a age12axagr7f7gvxcpl78z9d46zrqnasa5qhdcfnwz2d3zwetqedepcsw8r3au # two\n\
+             creation_rules:\n  - path_regex: ^a/[^/]+\\.yaml$\n    shamir_threshold: 2\n    key_groups:\n      - age: [*a]\n      \
+             - merge: [&g {pgp: [AB CD]}, {merge: [*g]}]\n        kms: [{arn: b, role: c}]\n    encrypted_regex: ^(data|x)$\n  \
+             - <<: &r {age: *a, mac_only_encrypted: yes}\n",
+            "creation_rules: [&r {<<: *r}, {age: >-\n  a,\n  b\n}]\n",
+        ],
         "template" => &[
             "<A> <B>\ntext <A> and <B>\n",
             "aa a ab\naaabab",

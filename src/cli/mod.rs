@@ -1,5 +1,6 @@
 //! The command line. Each command has its file; what they share is here.
 
+mod audit;
 mod cat;
 mod check;
 mod install;
@@ -98,6 +99,12 @@ Exit codes:
   1  nothing was printed
   2  the command line is wrong")]
     Cat(cat::Cat),
+    /// Shows who can decrypt what below a directory, and what is wrong there. It takes no private key.
+    ///
+    /// Reads every `.sops.yaml` and every sops file, also those that git ignores: a decrypted file that git ignores is
+    /// plaintext on the disk all the same. Symbolic links are not followed, and `.git` is not looked into.
+    #[command(after_help = audit::AFTER_HELP)]
+    Audit(audit::Audit),
     /// Makes a new age identity.
     #[command(after_help = "Examples:
   sudo sops-install keygen --output /etc/secrets/key.txt
@@ -130,7 +137,7 @@ pub enum Exit {
     Done = 0,
     /// Nothing was changed.
     Failed = 1,
-    /// Installed, but something after the swap failed.
+    /// Installed, but something after the swap failed. Of commands that look: something is not as it should be.
     Unfinished = 3,
     /// Some secrets failed and were left as they were; all else is installed.
     Partly = 4,
@@ -169,6 +176,7 @@ pub fn run(arguments: Arguments, process: &mut Process<'_>) -> anyhow::Result<Ex
         Command::Status(arguments) => status::run(&arguments, process),
         Command::Rollback(arguments) => rollback::run(&arguments, process),
         Command::Cat(arguments) => cat::run(&arguments, process),
+        Command::Audit(arguments) => audit::run(&arguments, process),
         Command::Keygen(arguments) => keygen::run(&arguments, process),
         Command::Recipient(arguments) => recipient::run(&arguments, process),
     }

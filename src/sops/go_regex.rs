@@ -9,7 +9,7 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 /// Compiles an expression of Go's. The error says why it cannot be read.
-pub(super) fn compile(pattern: &str) -> Result<Regex, String> {
+pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
     /// An expression may grow to this size in memory, as with `regex` itself.
     const LARGEST: usize = 10 << 20;
     /// What it takes to read one grows with its text, a class such as `\pL` by some kilobytes at a time.

@@ -1,7 +1,7 @@
 //! The metadata of a sops file: who holds the data key, which values are encrypted, and the MAC.
 
 use super::format::Format;
-use super::rules::Rule;
+use super::rules::{self, Rule};
 use super::time;
 use super::tree::{Entry, Map, MapItem, Node, Scalar};
 use super::{flatten, store};
@@ -21,7 +21,9 @@ pub struct Metadata {
     /// Whether the MAC covers encrypted values only.
     pub mac_only_encrypted: bool,
     /// Which values are encrypted.
-    pub(super) rule: Rule,
+    pub rule: Rule,
+    /// The field that says so, and its text; `None` where the file has none.
+    pub written_rule: Option<(&'static str, String)>,
 }
 
 /// Master keys of which any one opens the group.
@@ -54,13 +56,14 @@ pub enum MasterKey {
     },
 }
 
-/// The lists of remote key services, with the field that names a key best.
-const REMOTE: [(&str, &str); 5] = [
-    ("kms", "arn"),
-    ("gcp_kms", "resource_id"),
-    ("hckms", "key_id"),
-    ("azure_kv", "vault_url"),
-    ("hc_vault", "vault_address"),
+/// The lists of remote key services, with the fields that name a key and what stands before each: together the name
+/// that sops itself shows. A field that is empty is left out.
+const REMOTE: [(&str, &[(&str, &str)]); 5] = [
+    ("kms", &[("", "arn"), ("+", "role")]),
+    ("gcp_kms", &[("", "resource_id")]),
+    ("hckms", &[("", "key_id")]),
+    ("azure_kv", &[("", "vault_url"), ("/keys/", "name"), ("/", "version")]),
+    ("hc_vault", &[("", "vault_address"), ("/v1/", "engine_path"), ("/keys/", "key_name")]),
 ];
 
 impl KeyGroup {
@@ -173,11 +176,8 @@ fn take(map: &mut Map, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
 
 fn read(map: &Map) -> Result<Metadata, String> {
     let last_modified = text(map, "lastmodified")?;
-    let rules = ["unencrypted_suffix", "encrypted_suffix", "unencrypted_regex", "encrypted_regex"]
-        .into_iter()
-        .chain(["unencrypted_comment_regex", "encrypted_comment_regex"])
-        .map(|name| Ok((name, text(map, name)?)))
-        .collect::<Result<Vec<_>, String>>()?;
+    let rules =
+        rules::FIELDS.into_iter().map(|name| Ok((name, text(map, name)?))).collect::<Result<Vec<_>, String>>()?;
     let key_groups = key_groups(map)?;
     let shamir_threshold = number(map, "shamir_threshold")?;
     match (key_groups.len(), shamir_threshold) {
@@ -203,6 +203,7 @@ fn read(map: &Map) -> Result<Metadata, String> {
         },
         mac: text(map, "mac")?,
         mac_only_encrypted: boolean(map, "mac_only_encrypted")?,
+        written_rule: rules.iter().find(|(_, text)| !text.is_empty()).cloned(),
         rule: Rule::from_metadata(rules)?,
     })
 }
@@ -229,9 +230,17 @@ const MOST_KEYS: usize = 1000;
 
 fn key_group(map: &Map) -> Result<KeyGroup, String> {
     let mut keys = Vec::new();
-    for (service, field) in REMOTE {
+    for (service, fields) in REMOTE {
         for key in maps(map, service)? {
-            keys.push(MasterKey::Remote { service, name: text(key, field)? });
+            let mut name = String::new();
+            for (before, field) in fields {
+                let part = text(key, field)?;
+                if !part.is_empty() {
+                    name += before;
+                    name += &part;
+                }
+            }
+            keys.push(MasterKey::Remote { service, name });
         }
     }
     for key in maps(map, "pgp")? {
@@ -335,6 +344,21 @@ mod tests {
         let read = read(&keys).unwrap();
         let order: Vec<String> = read.key_groups[0].in_order().map(MasterKey::to_string).collect();
         assert_eq!(order, ["age1b", "age1a", "pgp F1", "kms arn:1"]);
+    }
+
+    #[test]
+    fn keys_of_services_are_named_as_sops_names_them() {
+        let of = |service: &str, fields: &[(&str, &str)]| {
+            let fields = fields.iter().map(|(name, text)| (*name, string(text))).collect();
+            let group = key_group(&map(vec![(service, list(vec![map(fields)]))])).unwrap();
+            group.0[0].to_string()
+        };
+        assert_eq!(of("kms", &[("arn", "arn:1"), ("role", "arn:r")]), "kms arn:1+arn:r");
+        assert_eq!(of("kms", &[("arn", "arn:1")]), "kms arn:1");
+        let azure = [("vault_url", "https://v"), ("name", "k"), ("version", "1")];
+        assert_eq!(of("azure_kv", &azure), "azure_kv https://v/keys/k/1");
+        let vault = [("vault_address", "https://v"), ("engine_path", "transit"), ("key_name", "k")];
+        assert_eq!(of("hc_vault", &vault), "hc_vault https://v/v1/transit/keys/k");
     }
 
     #[test]

@@ -4,15 +4,16 @@
 //! verifies. Only the last one gives plaintext, and only after the MAC fits.
 
 pub mod cipher;
+pub mod clear;
 pub mod convert;
 pub mod data_key;
 pub mod decrypt;
 mod flatten;
 pub mod format;
-mod go_regex;
+pub(crate) mod go_regex;
 pub mod key;
 pub mod metadata;
-mod rules;
+pub mod rules;
 pub mod store;
 pub mod time;
 pub mod tree;

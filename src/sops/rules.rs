@@ -4,7 +4,7 @@ use super::go_regex;
 use regex::bytes::Regex;
 
 /// The rule of a file. sops allows one at a time.
-pub(super) enum Rule {
+pub enum Rule {
     /// All but values under a key with this ending.
     UnencryptedSuffix(String),
     /// Only values under a key with this ending.
@@ -86,11 +86,23 @@ impl Default for Rule {
     }
 }
 
+/// The fields of the metadata, and of creation rules, that name a rule.
+pub const FIELDS: [&str; 6] = [
+    "unencrypted_suffix",
+    "encrypted_suffix",
+    "unencrypted_regex",
+    "encrypted_regex",
+    "unencrypted_comment_regex",
+    "encrypted_comment_regex",
+];
+
 impl Rule {
-    /// Makes the rule from the metadata's fields and their texts; empty ones are not set. More than one is an error,
-    /// and so is a regular expression that cannot be read: sops would take it as one that matches nothing, which
-    /// turns a slip into plaintext.
-    pub(super) fn from_metadata(fields: Vec<(&str, String)>) -> Result<Self, String> {
+    /// Makes the rule from the metadata's fields and their texts; empty ones are not set.
+    ///
+    /// # Errors
+    /// More than one field, and a regular expression that cannot be read: sops would take it as one that matches
+    /// nothing, which turns a slip into plaintext.
+    pub fn from_metadata(fields: Vec<(&str, String)>) -> Result<Self, String> {
         let mut set = fields.into_iter().filter(|(_, text)| !text.is_empty());
         let Some((name, text)) = set.next() else { return Ok(Self::default()) };
         if let Some((second, _)) = set.next() {

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod ask;
+pub mod below;
 pub mod dir;
 pub mod link;
 pub mod lock;

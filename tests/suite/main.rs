@@ -7,6 +7,7 @@
 
 mod activation;
 mod attacker;
+mod audit;
 mod bad_input;
 mod cat;
 mod check;

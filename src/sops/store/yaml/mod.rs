@@ -9,6 +9,7 @@ mod notation;
 mod print;
 mod resolve;
 mod scalar_style;
+pub mod syntax;
 mod text;
 mod time;
 mod tokens;

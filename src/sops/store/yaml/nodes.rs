@@ -76,7 +76,7 @@ pub(super) struct Nodes<'a> {
     /// Every node so far, of all documents: an alias may name an anchor of an earlier document.
     pub(super) list: Vec<RawNode<'a>>,
     tally: Tally,
-    anchors: HashMap<Cow<'a, str>, NodeId>,
+    pub(super) anchors: HashMap<Cow<'a, str>, NodeId>,
     /// The prefixes that `%TAG` declares for this document.
     handles: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// The comments that the next event takes.
