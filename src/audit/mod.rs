@@ -12,6 +12,7 @@ pub mod recipient;
 pub mod suspect;
 mod whole;
 
+use crate::parallel;
 use crate::secret::SecretBytes;
 use commands::Commands;
 use compare::Comparison;
@@ -22,9 +23,6 @@ use people::People;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 /// A file below the directory that is looked at.
 pub struct Entry {
@@ -139,36 +137,10 @@ pub fn audit(input: Input<'_>) -> Report {
 }
 
 fn look_at_all(input: &Input<'_>, matches: &[Match<'_>]) -> Vec<io::Result<Looked>> {
-    /// As many files are taken at a time, so that threads seldom wait for each other.
-    const AT_A_TIME: usize = 32;
-    let next = AtomicUsize::new(0);
-    let results = Mutex::new(Vec::with_capacity(input.files.len()));
-    let work = || {
-        loop {
-            let first = next.fetch_add(AT_A_TIME, Ordering::Relaxed);
-            let last = input.files.len().min(first + AT_A_TIME);
-            let (Some(files), Some(matches)) = (input.files.get(first..last), matches.get(first..last)) else { break };
-            if files.is_empty() {
-                break;
-            }
-            let looked = files.iter().zip(matches).map(|(entry, matched)| look_at(input, entry, *matched));
-            let looked: Vec<_> = (first..).zip(looked).collect();
-            results.lock().unwrap_or_else(PoisonError::into_inner).extend(looked);
-        }
-    };
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(input.files.len() / AT_A_TIME + 1);
-    thread::scope(|scope| {
-        for _ in 1..threads {
-            // Where no more threads can be had, those that there are do all the work.
-            if thread::Builder::new().spawn_scoped(scope, work).is_err() {
-                break;
-            }
-        }
-        work();
-    });
-    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    results.sort_by_key(|(position, _)| *position);
-    results.into_iter().map(|(_, looked)| looked).collect()
+    let pairs: Vec<(&Entry, Match<'_>)> = input.files.iter().zip(matches.iter().copied()).collect();
+    let looked =
+        parallel::each(pairs.len(), |number| pairs.get(number).map(|(entry, matched)| look_at(input, entry, *matched)));
+    looked.into_iter().flatten().collect()
 }
 
 fn look_at(input: &Input<'_>, entry: &Entry, matched: Match<'_>) -> io::Result<Looked> {
