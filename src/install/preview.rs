@@ -50,6 +50,7 @@ pub fn preview(manifest: &Manifest, run: &mut Run<'_>, announces: bool) -> Resul
     let (root, location) = (run.site.root, Location::of(manifest));
     let front = Front::find(root, location.symlink_path).map_err(one)?;
     let store = Store::find(root, location.mount_point).map_err(one)?;
+    store.iter().try_for_each(|store| store.check(root, manifest)).map_err(one)?;
     let (live, mut not_compared) = match store.as_ref().map(|store| store.live(root, location.symlink_path)) {
         None => (None, None),
         Some(Ok(live)) => (live, None),

@@ -80,6 +80,11 @@ impl Store {
                 if found == Mounted::Ramfs { "ramfs" } else { "tmpfs" }
             )),
             (storage, Mounted::Nothing | Mounted::Other) => {
+                // Mounting would hide what stands there, which may be anything.
+                let names = place.dir.reopen().and_then(|dir| dir.names()).map_err(describe)?;
+                if !names.iter().all(|name| name.to_str().is_some_and(generation::is_reserved)) {
+                    return Err(not_for_secrets(&manifest.mount_point));
+                }
                 if mount::mount(&place.dir, storage).map_err(|error| error.within(path.display()))? {
                     say("this kernel cannot keep a tmpfs out of swap: secrets may be written to a swap device");
                 }
@@ -137,14 +142,8 @@ impl Store {
             Error::new(format!("cannot use {path}")).because(error).help("check what stands there and who owns it")
         };
         let mark = self.dir.read_text(OsStr::new(MARK)).map_err(describe)?;
-        let serves = mark.is_some()
-            || is_known
-            || self.names().map_err(describe)?.iter().all(|name| generation::is_reserved(name))
-            // sops-nix leaves no mark.
-            || self.generation_behind(root, manifest.symlink_path.as_path())?.is_some();
-        if !serves {
-            return Err(Error::new(format!("{path} holds files, and was not made for secrets"))
-                .help("choose another `secretsMountPoint`, or empty it if it was"));
+        if !is_known && !self.serves(root, manifest, mark.is_some())? {
+            return Err(not_for_secrets(path));
         }
         if plan.directories.is_some() || is_known || mark.is_none() {
             self.dir.set_access(plan.directories, STORE_MODE).map_err(describe)?;
@@ -164,6 +163,30 @@ impl Store {
             self.dir.replace_file(OsStr::new(MARK), &text, plan.directories, mode).map_err(describe)?;
         }
         Ok(())
+    }
+
+    /// Whether nothing stands there but what a store has.
+    fn serves(&self, root: &Root, manifest: &Manifest, is_marked: bool) -> Result<bool> {
+        let describe = |error: io::Error| {
+            Error::new(format!("cannot look into {}", self.path.display()))
+                .because(error)
+                .help("run it as the user who installs")
+        };
+        Ok(is_marked
+            || self.names().map_err(describe)?.iter().all(|name| generation::is_reserved(name))
+            // sops-nix leaves no mark.
+            || self.generation_behind(root, manifest.symlink_path.as_path())?.is_some())
+    }
+
+    /// Makes sure, without a lock, that an installation would not refuse the store. Where that cannot be told because it may
+    /// not be looked into, it is left to the installation.
+    pub(super) fn check(&self, root: &Root, manifest: &Manifest) -> Result<()> {
+        let is_marked = self.dir.read_text(OsStr::new(MARK)).is_ok_and(|mark| mark.is_some());
+        match mount::mounted(&self.dir, None) {
+            Ok(Mounted::Ramfs) => Ok(()),
+            _ if self.serves(root, manifest, is_marked).unwrap_or(true) => Ok(()),
+            _ => Err(not_for_secrets(&manifest.mount_point)),
+        }
     }
 
     /// The generation of this store that a link leads to, whatever path it takes.
@@ -247,6 +270,11 @@ impl Store {
         }
         Ok(())
     }
+}
+
+fn not_for_secrets(path: &AbsolutePath) -> Error {
+    Error::new(format!("{path} holds files, and was not made for secrets"))
+        .help("choose another `secretsMountPoint`, or empty it if it was")
 }
 
 fn others_can_write(path: &Path) -> Error {

@@ -405,3 +405,18 @@ fn only_what_an_install_needs_is_kept_of_roots_power() {
     let needed = [0, 1, 2, 3, 6, 7, 14, 21].iter().fold(0, |bits, bit| bits | 1 << bit);
     assert_eq!((power & !needed, power & 1), (0, 1), "{power:x}");
 }
+
+#[test]
+fn a_directory_that_holds_files_is_not_mounted_over() {
+    let Some(machine) = Machine::new("root::a_directory_that_holds_files") else { return };
+    let mine = machine.sandbox.write("run/secrets.d/mine", "");
+    let manifest = machine.manifest("", "{npmrc: {}}");
+    for command in ["plan", "install"] {
+        let output = machine.sandbox.run(&[command, manifest.to_str().unwrap()]);
+        let said = machine.sandbox.tidy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{command}: {said}");
+        assert!(said.contains("$HERE/run/secrets.d holds files, and was not made for secrets"), "{command}: {said}");
+    }
+    assert!(mine.exists());
+    assert!(!machine.path("run/secrets").exists());
+}
