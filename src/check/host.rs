@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::identity::host::Host;
-use crate::identity::{names_in, names_of_recipient};
+use crate::identity::{is_recipient, names_in, names_of_recipient};
 use crate::secret::SecretBytes;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,7 +30,9 @@ impl HostKeys {
         let is_fingerprint = recipient.len() == 40 && recipient.bytes().all(|byte| byte.is_ascii_hexdigit());
         let names = match is_fingerprint {
             true => Some(vec![format!("pgp {recipient}")]),
-            false => names_of_recipient(recipient),
+            false => {
+                names_of_recipient(recipient).filter(|_| !recipient.starts_with("age1") || is_recipient(recipient))
+            }
         };
         self.take(recipient.to_owned(), names.ok_or_else(|| BadRecipient(recipient.to_owned()))?);
         Ok(())
@@ -73,6 +75,6 @@ impl BadRecipient {
     /// The error, with the place where the text was given.
     pub fn within(self, place: &str) -> Error {
         Error::new(format!("{place}: `{}` is no recipient", self.0))
-            .help("give an age recipient, `age1…`, or an SSH public key of type ed25519 or rsa")
+            .help("give an age recipient, `age1…`, whole, or an SSH public key of type ed25519 or rsa")
     }
 }

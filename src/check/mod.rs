@@ -76,7 +76,7 @@ struct Need<'a> {
 /// What is wrong with one file, by the position of the manifest and that of the file in its plan.
 fn of_file(needs: &[Need<'_>], read: Read<'_>) -> Vec<(usize, usize, Finding)> {
     let Some(Need { file: SopsFile { path, format, .. }, .. }) = needs.first() else { return Vec::new() };
-    let inspected = match open::inspect(path, *format, read) {
+    let mut inspected = match open::inspect(path, *format, read) {
         Ok(inspected) => inspected,
         Err(error) => {
             let error = error.within(path.display()).in_file(path);
@@ -87,8 +87,11 @@ fn of_file(needs: &[Need<'_>], read: Read<'_>) -> Vec<(usize, usize, Finding)> {
             return needs.iter().map(|need| (need.number, need.order, Arc::clone(&error))).collect();
         }
     };
+    let refused = std::mem::take(&mut inspected.refused).into_iter();
+    let refused: Vec<Finding> = refused.map(|error| Arc::new(error.within(path.display()).in_file(path))).collect();
     let mut found = Vec::new();
     for Need { number, subject, order, file } in needs {
+        found.extend(refused.iter().map(|error| (*number, *order, Arc::clone(error))));
         if let (Some(metadata), false) = (&inspected.metadata, subject.keys.names.is_empty())
             && let Err(error) = opens(metadata, subject.keys, file.path)
         {
@@ -135,21 +138,27 @@ fn opens(metadata: &Metadata, keys: &HostKeys, path: &Path) -> Result<()> {
     if opened >= needed {
         return Ok(());
     }
-    let error = match needed {
-        1 => Error::new("is not encrypted to this host"),
-        _ => Error::new(format!("this host opens {opened} of its key groups, and {needed} are needed")),
-    };
     let keys_of_file = || metadata.key_groups.iter().flat_map(KeyGroup::in_order);
-    let mut shown: Vec<String> = keys_of_file().take(SHOWN).map(ToString::to_string).collect();
-    match keys_of_file().count().saturating_sub(SHOWN) {
-        0 => {}
-        more => shown.push(format!("and {more} more")),
+    if needed == 1 {
+        let mut shown: Vec<String> = keys_of_file().take(SHOWN).map(ToString::to_string).collect();
+        match keys_of_file().count().saturating_sub(SHOWN) {
+            0 => {}
+            more => shown.push(format!("and {more} more")),
+        }
+        return Err(Error::new("is not encrypted to this host").list("it is encrypted to", shown).help(format!(
+            "to let this host in, add `{}` to .sops.yaml and run `sops updatekeys {}`",
+            keys.shown,
+            quoted(path)
+        )));
     }
-    Err(error.list("it is encrypted to", shown).help(format!(
-        "to let this host in, add `{}` to .sops.yaml and run `sops updatekeys {}`",
+    let error = Error::new(format!("this host opens {opened} of its key groups, and {needed} are needed"));
+    let error = error.list("its key groups are", open::groups(metadata)).help(format!(
+        "to let this host in, add `{}` to {} more of its key groups in .sops.yaml and run `sops updatekeys {}`",
         keys.shown,
+        needed - opened,
         quoted(path)
-    )))
+    ));
+    Err(open::split_groups(error, metadata, path))
 }
 
 /// Makes sure that each template can be read and names only secrets of the manifest.

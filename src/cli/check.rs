@@ -159,6 +159,7 @@ fn text(file: &Path, what: &str) -> Result<String> {
 /// One manifest of a job, and what was found so far.
 struct Part<'a> {
     job: &'a Job,
+    path: &'a Path,
     findings: Vec<Finding>,
     keys: HostKeys,
     plan: Option<(&'a Manifest, Plan<'a>)>,
@@ -185,7 +186,7 @@ fn carry_out(jobs: &[Job]) -> Vec<Checked> {
         .iter()
         .zip(&manifests)
         .zip(errors)
-        .map(|(((job, _), manifest), errors)| part(job, manifest.as_ref(), errors))
+        .map(|(((job, path), manifest), errors)| part(job, path, manifest.as_ref(), errors))
         .collect();
     let subjects = parts.iter().filter_map(|part| {
         let (manifest, plan) = part.plan.as_ref()?;
@@ -195,6 +196,7 @@ fn carry_out(jobs: &[Job]) -> Vec<Checked> {
     for (part, found) in parts.iter_mut().filter(|part| part.plan.is_some()).zip(found) {
         part.findings.extend(found);
     }
+    one_link_each(&mut parts);
     let mut parts = parts.into_iter().peekable();
     let of_job = |job: &Job| {
         let mut checked = Checked { name: job.name.clone(), secrets: 0, files: 0, findings: Vec::new() };
@@ -210,9 +212,26 @@ fn carry_out(jobs: &[Job]) -> Vec<Checked> {
     jobs.iter().map(of_job).collect()
 }
 
+/// Two manifests of one host that make the same link live would remove each other's secrets.
+fn one_link_each(parts: &mut [Part<'_>]) {
+    let mut known: BTreeMap<(*const Job, String), String> = BTreeMap::new();
+    for part in parts {
+        let Some((manifest, _)) = &part.plan else { continue };
+        let link = manifest.symlink_path.to_string();
+        let path = part.path.display().to_string();
+        if let Some(other) = known.get(&(std::ptr::from_ref(part.job), link.clone())) {
+            let error = Error::new(format!("{path}: its `symlinkPath` {link} is also that of {other}"));
+            let error = error.in_file(part.path).help("give each manifest of a host a `symlinkPath` of its own");
+            part.findings.push(Arc::new(error));
+        } else {
+            known.insert((std::ptr::from_ref(part.job), link), path);
+        }
+    }
+}
+
 /// All of a manifest but its sops files.
-fn part<'a>(job: &'a Job, manifest: Option<&'a Manifest>, errors: Vec<Error>) -> Part<'a> {
-    let mut part = Part { job, findings: shared(errors), keys: job.keys.clone(), plan: None };
+fn part<'a>(job: &'a Job, path: &'a Path, manifest: Option<&'a Manifest>, errors: Vec<Error>) -> Part<'a> {
+    let mut part = Part { job, path, findings: shared(errors), keys: job.keys.clone(), plan: None };
     let Some(manifest) = manifest else { return part };
     part.findings.extend(shared(part.keys.add_all(&manifest.host_recipients)));
     // A secret without an owner has no file in a plan, but its file and key are to be checked all the same.

@@ -54,6 +54,7 @@ Exit codes:
   0  shown
   1  nothing would be installed
   2  the command line is wrong
+  3  something could not be put at its path
   4  some secrets would fail and be left as they are")]
     Plan(plan::Plan),
     /// Finds what is wrong with manifests and their sops files, without a private key.

@@ -38,7 +38,12 @@ pub(super) fn run(arguments: &Plan, process: &mut Process<'_>) -> anyhow::Result
         warn(process, &error.one_line())?;
     }
     report(process, &shown.failures)?;
-    Ok(if shown.failures.is_empty() { Exit::Done } else { Exit::Partly })
+    let conflicts = shown.places.values().any(|step| *step == Step::Conflict);
+    Ok(match (shown.failures.is_empty(), conflicts) {
+        (false, _) => Exit::Partly,
+        (true, true) => Exit::Unfinished,
+        (true, false) => Exit::Done,
+    })
 }
 
 fn look(arguments: &Plan, process: &mut Process<'_>) -> Result<Preview, Vec<Error>> {
@@ -109,7 +114,8 @@ fn as_table(shown: &Preview) -> String {
         rows.push(["change", "generation", "its links or its directories"].map(str::to_owned).to_vec());
     }
     for (path, step) in shown.places.iter().filter(|(_, step)| **step != Step::Same) {
-        rows.push(vec![step_word(*step).to_owned(), "path".to_owned(), path.to_string()]);
+        let details = if *step == Step::Conflict { "something else stands there, and would stay" } else { "" };
+        rows.push([step_word(*step), "path", &path.to_string(), details].map(str::to_owned).to_vec());
     }
     let units = [("restart", &shown.requests.restart), ("reload", &shown.requests.reload)];
     for (verb, units) in units {

@@ -40,8 +40,10 @@ pub(super) fn load(path: &Path, runtime_directory: Option<PathBuf>) -> std::resu
         };
         fail(describe().because(error).help(help))
     })?;
-    let text =
-        bytes.expose_text().ok_or_else(|| fail(describe().because_text("it is not UTF-8").help("save it as UTF-8")))?;
+    let text = bytes
+        .expose_text()
+        .map(|text| text.strip_prefix('\u{feff}').unwrap_or(text))
+        .ok_or_else(|| fail(describe().because_text("it is not UTF-8").help("save it as UTF-8")))?;
     let absolute = absolute(path).map_err(fail)?;
     let surroundings = Surroundings {
         base: absolute.parent().unwrap_or(Path::new("/")).to_owned(),
@@ -164,7 +166,8 @@ impl Place {
         let directory = match user_mode {
             false => PathBuf::from("/run"),
             true => runtime_directory().ok_or_else(|| {
-                vec![Error::new("XDG_RUNTIME_DIR is not set to an absolute path").help("give the manifest")]
+                let error = Error::new("XDG_RUNTIME_DIR is not set to an absolute path");
+                vec![error.help("give the manifest; for the secrets of the machine, run it as root")]
             })?,
         };
         let path = |name: &str| {

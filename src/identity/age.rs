@@ -12,6 +12,7 @@ use crate::sops::data_key::{Broken, Unwrapped};
 use crate::sops::metadata::MasterKey;
 use age::secrecy::{ExposeSecret, SecretString};
 use age::{DecryptError, scrypt, x25519};
+use age_core::primitives::bech32_decode;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -98,6 +99,12 @@ fn not_opened(what: &str, why: &DecryptError) -> Unwrapped {
         DecryptError::Plugin(_) | DecryptError::PluginResolve(_) => Broken::Identity(one_line(why)).into(),
         why => Broken::File(format!("{what} cannot be used: {}", one_line(why))).into(),
     }
+}
+
+/// Whether a text is an age recipient, as far as its check sum tells: of a key, of a post-quantum key or of a plugin.
+pub(crate) fn is_recipient(text: &str) -> bool {
+    let is_known = |prefix: &str| prefix == "age" || prefix.starts_with("age1");
+    bech32_decode(text, |_| (), |prefix| is_known(prefix.as_str()).then_some(()).ok_or(()), |_, _| Ok(())).is_ok()
 }
 
 /// The identity of a plugin, `AGE-PLUGIN-NAME-1…`.

@@ -16,6 +16,7 @@ mod ssh;
 mod ssh_key;
 
 pub use age::generate;
+pub(crate) use age::is_recipient;
 pub use load::recipients;
 pub(crate) use load::{is_a_key, names_in, names_of_recipient};
 

@@ -179,7 +179,9 @@ pub fn install(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<In
 
 fn nothing_is_live(location: Location<'_>) -> Error {
     Error::new(format!("nothing is live at {}", location.symlink_path))
-        .help("install something first, or give the manifest that was installed")
+        .help(
+            "install something first, or give the manifest that was installed; for the secrets of the machine, run it as root",
+        )
 }
 
 fn planned<'m>(manifest: &'m Manifest, run: &Run<'_>) -> std::result::Result<Plan<'m>, Vec<Error>> {

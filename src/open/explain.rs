@@ -11,7 +11,7 @@ use crate::sops::data_key::{Broken, NoDataKey};
 use crate::sops::decrypt::Refused;
 use crate::sops::format::Format;
 use crate::sops::key::{Finder, KeyPath, Miss, Unprintable};
-use crate::sops::metadata::{BadMetadata, MasterKey, Metadata};
+use crate::sops::metadata::{BadMetadata, KeyGroup, MasterKey, Metadata};
 use crate::sops::store::SyntaxError;
 use crate::sops::tree::Map;
 use std::path::Path;
@@ -149,7 +149,10 @@ pub(super) fn locked(error: NoDataKey, path: &Path, metadata: &Metadata, identit
         _ => Error::new(format!("identities here open {opened} of its key groups, and {needed} are needed")),
     };
     let keys = || metadata.key_groups.iter().flat_map(|group| group.in_order());
-    let mut error = error.list("it is encrypted to", keys().map(ToString::to_string));
+    let mut error = match needed {
+        1 => error.list("it is encrypted to", keys().map(ToString::to_string)),
+        _ => error.list("its key groups are", groups(metadata)),
+    };
     if keys().any(|key| matches!(key, MasterKey::Remote { .. })) {
         error =
             error.note("keys of services in a network (kms, gcp_kms, azure_kv, hc_vault, hckms) are not opened here");
@@ -169,21 +172,49 @@ pub(super) fn locked(error: NoDataKey, path: &Path, metadata: &Metadata, identit
     if needed > 1 {
         let missing = needed.saturating_sub(opened);
         error = error.help(format!("name identities for {missing} more of its key groups"));
-        if needed == metadata.key_groups.len() {
-            error = error.help(format!(
-                "if one key was meant to be enough: below `key_groups` in .sops.yaml, each `-` begins a group; take out the \
-                 `-` before all but the first of `age:`, `pgp:` and the like, then run `sops updatekeys {}` where keys of all \
-                 {needed} groups are",
-                quoted(path)
-            ));
-        }
+        error = split_groups(error, metadata, path);
     }
     let command = |recipient: &str| format!("add {recipient} to .sops.yaml and run `sops updatekeys {}`", quoted(path));
     let_in(error, identities, |identity| identity.is_named(keys()), command)
 }
 
+/// The key groups of a file, for people.
+pub(crate) fn groups(metadata: &Metadata) -> Vec<String> {
+    let names = |group: &KeyGroup| group.in_order().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    metadata.key_groups.iter().zip(1..).map(|(group, number)| format!("{number}: {}", names(group))).collect()
+}
+
+/// Adds what to do where all groups are needed, which is mostly an accident.
+pub(crate) fn split_groups(error: Error, metadata: &Metadata, path: &Path) -> Error {
+    let groups = metadata.key_groups.len();
+    if metadata.shamir_threshold != 0 && metadata.shamir_threshold != groups {
+        return error;
+    }
+    error.help(format!(
+        "if one key was meant to be enough: below `key_groups` in .sops.yaml, each `-` begins a group; take out the `-` \
+         before all but the first of `age:`, `pgp:` and the like, then run `sops updatekeys {}` where keys of all {groups} \
+         groups are",
+        quoted(path)
+    ))
+}
+
 const MEND_IDENTITY: &str =
     "an identity that may fit could not be used: fix what is said of it above, then run this again";
+
+/// What is read as a plain age file, and is none.
+pub(super) fn not_age(bytes: &[u8], path: &Path) -> Option<Error> {
+    let is_age = [&b"age-encryption.org/"[..], b"-----BEGIN AGE ENCRYPTED FILE-----"];
+    if is_age.iter().any(|start| bytes.trim_ascii_start().starts_with(start)) {
+        return None;
+    }
+    let error = Error::new("is no age file").in_file(path);
+    Some(match looks_like(bytes) {
+        Some(other) => {
+            error.help(format!("it looks like a sops file of the format {0}: set `format: {0}`", other.name()))
+        }
+        None => error.help("take a good copy of the file, or set the `format` that it has"),
+    })
+}
 
 /// A plain age file that no identity opens. It does not say to whom it is encrypted.
 pub(super) fn locked_age(broken: &[Broken], identities: &Identities) -> Error {
@@ -241,19 +272,26 @@ fn let_in(
 pub(super) fn refused(error: Refused, path: &Path) -> Error {
     let edit = format!("`sops edit --ignore-mac {}`", quoted(path));
     let changed = format!(
-        "something other than sops changed the file, or it is damaged: take a good copy, or look it over with {edit}, \
-         which makes a new MAC"
+        "something other than sops changed the file, or it is damaged: take a good copy, or look it over with {edit} and \
+         change a value there: sops makes a new MAC only then"
     );
     let at = |key: &str, line: u32| match line {
         0 => format!("the key `{key}`"),
         line => format!("line {line}: the key `{key}`"),
     };
-    match error {
+    let line = match &error {
+        Refused::InClear { line, .. } | Refused::Value { line, .. } if *line > 0 => Some(*line as usize),
+        _ => None,
+    };
+    let told = match error {
         Refused::InClear { key, line } | Refused::Value { key, line, why: CipherError::NotEncrypted } => {
             Error::new(format!("{} {}", at(&key, line), CipherError::NotEncrypted.why()))
-                .help(format!("open the file with {edit} and save it: that encrypts the value"))
+                .at_key(key)
+                .help(format!("take the value out of the file, then put it in again with {edit}: that encrypts it"))
         }
-        Refused::Value { key, line, why } => Error::new(format!("{} {}", at(&key, line), why.why())).help(changed),
+        Refused::Value { key, line, why } => Error::new(format!("{} {}", at(&key, line), why.why()))
+            .at_key(key)
+            .help("undo what was changed there: a key that was renamed by hand gets its old name; or take a good copy"),
         Refused::Comment { key } if key.is_empty() => Error::new("a comment does not decrypt").help(changed),
         Refused::Comment { key } => Error::new(format!("a comment below `{key}` does not decrypt")).help(changed),
         Refused::NoMac => Error::new("it has no MAC, so nothing vouches for its values").help(changed),
@@ -263,7 +301,8 @@ pub(super) fn refused(error: Refused, path: &Path) -> Error {
         Refused::MacMismatch => {
             Error::new("its MAC does not fit its values: a value was added, removed, moved or changed").help(changed)
         }
-    }
+    };
+    line.into_iter().fold(told, Error::at_line)
 }
 
 /// A key that leads nowhere.

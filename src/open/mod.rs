@@ -3,7 +3,7 @@
 
 mod explain;
 
-pub(crate) use explain::needed_by;
+pub(crate) use explain::{groups, needed_by, split_groups};
 
 use crate::error::{Error, printable};
 use crate::identity::Identities;
@@ -11,8 +11,10 @@ use crate::manifest::{KeyRequest, Secret};
 use crate::parallel;
 use crate::plan::{Failure, Plan, SopsFile, Source};
 use crate::secret::SecretBytes;
+use crate::sops::clear::{self, What};
 use crate::sops::convert::Output;
 use crate::sops::data_key::{self, Keyring, Unwrapped};
+use crate::sops::decrypt::Refused;
 use crate::sops::format::Format;
 use crate::sops::key::{Finder, KeyPath, Part};
 use crate::sops::metadata::{KeyGroup, Metadata};
@@ -125,6 +127,9 @@ fn open_file(plan: &Plan<'_>, file: &SopsFile<'_>, means: &Means<'_>) -> Content
 fn verify(path: &Path, format: Format, means: &Means<'_>) -> Result<(VerifiedFile, Vec<String>), Error> {
     let bytes = (means.read)(path).map_err(unreadable)?;
     if format == Format::Age {
+        if let Some(error) = explain::not_age(bytes.expose(), path) {
+            return Err(error);
+        }
         return match means.keyring.decrypt_age(bytes.expose()) {
             Unwrapped::Opened(plain) => Ok((VerifiedFile::of_age(plain), Vec::new())),
             Unwrapped::NotMine => Err(explain::locked_age(&[], means.identities)),
@@ -210,8 +215,13 @@ impl<'a> Taking<'a> {
 pub struct Inspected {
     /// Who can open the file; `None` for a plain age file, which does not say.
     pub metadata: Option<Metadata>,
+    /// Why the file would not be believed, whoever can open it: it has no MAC, or values in clear that its rule encrypts.
+    pub refused: Vec<Error>,
     documents: Vec<Map>,
 }
+
+/// Of how many values of a file it is told that they stand in clear.
+const MOST_REFUSED: usize = 20;
 
 /// Reads a sops file without decrypting it.
 ///
@@ -224,12 +234,27 @@ pub fn inspect(
 ) -> Result<Inspected, Error> {
     let bytes = read(path).map_err(unreadable)?;
     if format == Format::Age {
-        return Ok(Inspected { metadata: None, documents: Vec::new() });
+        return match explain::not_age(bytes.expose(), path) {
+            Some(error) => Err(error),
+            None => Ok(Inspected { metadata: None, documents: Vec::new(), refused: Vec::new() }),
+        };
     }
     let file = EncryptedFile::read(bytes.expose(), format)
         .map_err(|error| explain::not_sops(error, path, format, bytes.expose()))?;
     let (metadata, documents) = file.into_parts();
-    Ok(Inspected { metadata: Some(metadata), documents })
+    let mut refused = Vec::new();
+    if metadata.mac.is_empty() {
+        refused.push(explain::refused(Refused::NoMac, path));
+    }
+    let text = (format == Format::Json).then_some(bytes.expose());
+    clear::visit(&documents, &metadata.rule, text, &mut |clear| {
+        // Older versions of sops left comments in clear.
+        if clear.is_to_be_encrypted && matches!(clear.what, What::Value(_)) && refused.len() < MOST_REFUSED {
+            let key = clear.keys.join("/");
+            refused.push(explain::refused(Refused::InClear { key, line: clear.line }, path));
+        }
+    });
+    Ok(Inspected { metadata: Some(metadata), documents, refused })
 }
 
 impl Inspected {

@@ -61,7 +61,9 @@ fn ids(access: &Access, accounts: &dyn Accounts) -> Result<Ids> {
 
 fn unknown(kind: &str, name: &str, accounts: &dyn Accounts) -> Error {
     let error = Error::new(format!("the {kind} `{name}` does not exist on this host"));
-    match nearest(name, accounts.known().iter().map(String::as_str)) {
+    let known = accounts.known();
+    // A group may have the name that a user is wanted with.
+    match nearest(name, known.iter().map(String::as_str).filter(|known| *known != name)) {
         Some(meant) => error.help(format!("did you mean `{meant}`?")),
         None => error.help(format!("create the {kind}, or correct `{}`", if kind == "user" { "owner" } else { kind })),
     }

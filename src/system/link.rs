@@ -242,9 +242,12 @@ impl Spot<'_> {
     }
 
     fn failed(&self, error: io::Error) -> Error {
-        Error::new(format!("cannot change `{}`", self.name.display()))
-            .because(error)
-            .help("check who may write there, and that the file system can be written to; then run it again")
+        let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        let error = Error::new(format!("cannot change `{}`", self.name.display())).because(error);
+        error.help(match is_full {
+            true => "free some space there, then run it again",
+            false => "check who may write there, and that the file system can be written to; then run it again",
+        })
     }
 }
 

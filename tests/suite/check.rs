@@ -182,3 +182,56 @@ fn the_check_of_a_build_looks_at_templates_and_at_the_hosts_keys() {
     let all = says("-check-mode=sopsfile");
     assert!(all.contains(template) && all.contains("secrets.yaml: is not encrypted to this host"), "{all}");
 }
+
+#[test]
+fn what_no_host_would_believe_is_found_without_a_key() {
+    let sandbox = Sandbox::new();
+    let secrets = fs::read_to_string(encrypted("secrets.yaml")).unwrap();
+    let mac = secrets.lines().find(|line| line.trim_start().starts_with("mac: ")).unwrap();
+    let npmrc = secrets.lines().find(|line| line.starts_with("npmrc: ")).unwrap();
+    sandbox.write("mac.yaml", secrets.replace(mac, ""));
+    sandbox.write("clear.yaml", secrets.replace(npmrc, "npmrc: THROWAWAY"));
+    sandbox.write(
+        "m.yaml",
+        "secrets:\n  a: {key: npmrc, sopsFile: mac.yaml}\n  b: {key: npmrc, sopsFile: clear.yaml}\n  \
+         c: {key: '', sopsFile: mac.yaml.age}\n",
+    );
+    sandbox.write("mac.yaml.age", &secrets);
+    let (code, _, said) = check(&sandbox, &["m.yaml"]);
+    assert_eq!(code, Some(3), "{said}");
+    insta::assert_snapshot!("check_refused", said);
+}
+
+#[test]
+fn two_manifests_of_a_host_may_not_share_a_link() {
+    let sandbox = Sandbox::new();
+    let manifest = |link: &str| format!("symlinkPath: {link}\nsecrets: {{}}\n");
+    sandbox.write("a.yaml", manifest("/run/secrets"));
+    sandbox.write("b.yaml", manifest("/run/secrets"));
+    sandbox.write("c.yaml", manifest("/run/others"));
+    sandbox.write("hosts.yaml", "hosts: {one: {manifests: [a.yaml, b.yaml, c.yaml]}, two: {manifests: [b.yaml]}}");
+    let (code, printed, said) = check(&sandbox, &["--hosts", "hosts.yaml"]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(printed.contains("one      0        0      1\ntwo      0        0      nothing\n"), "{printed}");
+    assert!(
+        said.contains("one: $HERE/b.yaml: its `symlinkPath` /run/secrets is also that of $HERE/a.yaml\n"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_recipient_that_lacks_a_letter_is_none() {
+    let sandbox = Sandbox::new();
+    sandbox.write("m.yaml", "secrets: {}\n");
+    let (code, _, said) = check(&sandbox, &["m.yaml", "--recipient", HOST.trim_end_matches('y')]);
+    assert_eq!(code, Some(1), "{said}");
+}
+
+#[test]
+fn a_manifest_may_begin_with_a_byte_order_mark() {
+    let sandbox = Sandbox::new();
+    for (name, text) in [("m.yaml", "\u{feff}secrets: {}\n"), ("m.json", "\u{feff}{\"secrets\": {}}")] {
+        sandbox.write(name, text);
+        assert_eq!(check(&sandbox, &[name]).0, Some(0), "{name}");
+    }
+}
