@@ -78,7 +78,11 @@ let
         inherit (config.system) activationScripts;
         daemons = lib.mapAttrs (_: daemon: {
           inherit (daemon) command;
-          serviceConfig = { inherit (daemon.serviceConfig) KeepAlive RunAtLoad StandardErrorPath; };
+          serviceConfig = lib.intersectAttrs {
+            KeepAlive = null;
+            RunAtLoad = null;
+            StandardErrorPath = null;
+          } daemon.serviceConfig;
         }) config.launchd.daemons;
       };
     };
