@@ -121,6 +121,7 @@ in
       // lib.genAttrs [
         "age"
         "age-plugin-yubikey"
+        "coreutils"
         "emptyDirectory"
         "gnupg"
         "sd-switch"
