@@ -175,6 +175,13 @@ pub(super) fn locked(error: NoDataKey, path: &Path, metadata: &Metadata, identit
         error = split_groups(error, metadata, path);
     }
     let command = |recipient: &str| format!("add {recipient} to .sops.yaml and run `sops updatekeys {}`", quoted(path));
+    if keys().all(|key| matches!(key, MasterKey::Pgp { .. }))
+        && !identities.found().iter().any(|one| one.concerns(keys()))
+    {
+        error = error.help(
+            "it is encrypted to PGP keys alone: name gpg's home with `gnupgHome`, or the RSA SSH key that one is made of",
+        );
+    }
     let_in(error, identities, |identity| identity.is_named(keys()), command)
 }
 
@@ -241,8 +248,8 @@ fn tried(error: Error, identities: &Identities, concerns: impl Fn(&Identity) -> 
     error.list("could not use", identities.problems())
 }
 
-/// Adds what to do about key sources, and how this machine is let in. There is nothing to add where the file `is_named` after one of its keys: what kept
-/// that key from opening the file was said.
+/// Adds what to do about key sources, and how this machine is let in. There is nothing to add where the file `is_named`
+/// after one of its keys: what kept that key from opening the file was said.
 fn let_in(
     error: Error,
     identities: &Identities,

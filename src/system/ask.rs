@@ -33,6 +33,11 @@ pub fn ask(question: &str, answer: Answer) -> Result<SecretBytes, String> {
     }
 }
 
+/// Whether the question is seen on a terminal.
+pub fn is_seen() -> bool {
+    File::options().read(true).write(true).open("/dev/tty").is_ok()
+}
+
 /// How long a person has to answer, in seconds. `SOPS_INSTALL_ASK_SECONDS` sets another time, up to a day. It is never 0:
 /// systemd-ask-password takes that for "without an end".
 fn patience(wanted: Option<&str>) -> u64 {

@@ -90,6 +90,7 @@ impl Host for Machine {
 
     fn ask(&self, question: &str) -> Result<SecretBytes, String> {
         let _one_at_a_time = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let _waiting = (!ask::is_seen()).then(|| self.wait_for("systemd-ask-password"));
         ask::ask(question, Answer::Hidden)
     }
 
