@@ -322,10 +322,8 @@ fn what_may_not_be_read_is_said() {
     let path = sandbox.write("repo/a.yaml", "a: 1\n");
     fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
     // Root may read everything. A copy is what another user can reach.
-    let program = sandbox.path("sops-install");
-    fs::copy(env!("CARGO_BIN_EXE_sops-install"), &program).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::set_permissions(sandbox.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    // Root may read everything.
+    let program = crate::common::program_for_all(&sandbox);
     let mut command = std::process::Command::new(&program);
     command.env_clear().current_dir(sandbox.path("repo")).args(["audit", "--json"]);
     if crate::common::is_root() {

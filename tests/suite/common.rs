@@ -134,6 +134,17 @@ impl Sandbox {
     }
 }
 
+/// A copy of the program that every user can reach. It is made by another process: while this one had it open to write it,
+/// another test could start a program, which would have it open too, and then it could not be run.
+pub(crate) fn program_for_all(sandbox: &Sandbox) -> PathBuf {
+    let program = sandbox.path("sops-install");
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_sops-install")).arg(&program).status().unwrap();
+    assert!(copied.success());
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(sandbox.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    program
+}
+
 /// Says aloud that a test was skipped.
 pub(crate) fn skip(test: &str, needs: &str) {
     say(&format!("SKIPPED {test}: it needs {needs}"));

@@ -1,6 +1,6 @@
 //! Installing as root: the RAM file system, owners, groups, and safety in directories that users control.
 
-use crate::common::{drop_in, encrypted, fixture, has, skip, sops_nix_manifest};
+use crate::common::{drop_in, encrypted, fixture, has, program_for_all, skip, sops_nix_manifest};
 use crate::machine::{Machine, USER, access, keys};
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 use std::fs;
@@ -205,9 +205,7 @@ fn an_unknown_owner_installs_nothing() {
 fn another_user_is_told_to_use_root_or_user_mode() {
     let Some(machine) = Machine::new("root::another_user_is_told") else { return };
     // A copy that the other user can reach.
-    let program = machine.path("sops-install");
-    fs::copy(env!("CARGO_BIN_EXE_sops-install"), &program).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let program = program_for_all(&machine.sandbox);
     let manifest = machine.manifest("", "{npmrc: {}}");
     let output = std::os::unix::process::CommandExt::uid(&mut Command::new(&program), USER)
         .args(["install", manifest.to_str().unwrap()])
