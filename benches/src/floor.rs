@@ -43,7 +43,7 @@ fn main() -> io::Result<()> {
             let tag = cipher.encrypt_in_place_detached(Nonce::from_slice(&[7; 12]), b"", bytes);
             std::hint::black_box((tag.map_err(|error| io::Error::other(error.to_string()))?, Sha512::digest(&*bytes)));
         }
-        let mut file = File::options().write(true).create_new(true).mode(0).open(Path::new(into).join(name))?;
+        let mut file = File::options().write(true).create_new(true).mode(0o0).open(Path::new(into).join(name))?;
         file.write_all(bytes)?;
         fchown(&file, Some(0), Some(0))?;
     }

@@ -34,7 +34,7 @@ use crate::secret::SecretBytes;
 use crate::system::dir::{Dir, Standing};
 use crate::system::link::{Conflict, New, Spot};
 use crate::system::root::Root;
-use crate::system::stage::{NewFile, Stage};
+use crate::system::stage::Stage;
 use crate::system::units::{Channel, request};
 use crate::units::Requests;
 use contents::{Contents, contents};
@@ -270,8 +270,8 @@ fn stage(
             .help("unmount it, so that they begin again")
     })?;
     let record = text_of(&next.record)?;
-    let stage = Stage::begin(&store.dir, plan.directories).map_err(describe)?;
-    let written = write(&stage, live, plan, next, &record)
+    let mut stage = Stage::begin(&store.dir, plan.directories).map_err(describe)?;
+    let written = write(&mut stage, live, plan, next, &record)
         // On a disk the link may outlive a power cut that the files behind it do not.
         .and_then(|()| if store.in_memory { Ok(()) } else { store.dir.sync() })
         .and_then(|()| stage.finish(number));
@@ -284,7 +284,7 @@ fn stage(
 }
 
 fn write(
-    stage: &Stage<'_>,
+    stage: &mut Stage<'_>,
     live: Option<&Generation>,
     plan: &Plan<'_>,
     next: &Next<'_>,
@@ -294,20 +294,20 @@ fn write(
         let name = name.to_owned();
         move |error: io::Error| io::Error::new(error.kind(), format!("the file `{name}`: {error}"))
     };
-    let files: Vec<NewFile<'_>> = next.files.iter().map(|(file, (bytes, access))| (*file, *bytes, *access)).collect();
-    stage.files(&files).map_err(|(file, error)| within(file)(error))?;
     // Neighbours go to one directory, which is opened once.
-    let mut writer = stage.writer();
+    for (file, (bytes, access)) in &next.files {
+        stage.file(file, bytes, *access).map_err(within(file))?;
+    }
     if let Some(live) = live {
         for file in &next.kept {
             let (above, name) = live.above(file).map_err(within(file))?;
-            writer.keep(file, above.as_ref().unwrap_or(&live.dir), name).map_err(within(file))?;
+            stage.keep(file, above.as_ref().unwrap_or(&live.dir), name).map_err(within(file))?;
         }
     }
     for (link, text) in &next.links {
-        writer.link(&link.name, text, link.ids).map_err(within(&link.name))?;
+        stage.link(&link.name, text, link.ids).map_err(within(&link.name))?;
     }
-    writer.file(RECORD, record, FileAccess { ids: plan.directories, mode: Mode::from(RECORD_MODE) })
+    stage.file(RECORD, record, FileAccess { ids: plan.directories, mode: Mode::from(RECORD_MODE) })
 }
 
 /// Makes a generation live, in one step. Gives what failed after that step.

@@ -8,19 +8,19 @@ use nix::errno::Errno;
 use nix::fcntl::{self, AtFlags, OFlag, RenameFlags};
 use nix::sys::stat::{self, FileStat, Mode, SFlag};
 use nix::unistd::{self, Gid, Uid, UnlinkatFlags};
+use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An open directory.
 #[derive(Debug)]
 pub struct Dir {
     fd: OwnedFd,
     /// Whether its file system is known to have no access control lists. Then no file in it has one.
-    has_no_access_lists: AtomicBool,
+    has_no_access_lists: Cell<bool>,
 }
 
 /// What stands under a name.
@@ -56,7 +56,7 @@ impl Dir {
 
     /// Takes over a descriptor.
     pub fn from_fd(fd: OwnedFd) -> Self {
-        Self { fd, has_no_access_lists: AtomicBool::new(false) }
+        Self { fd, has_no_access_lists: Cell::new(false) }
     }
 
     /// Opens the directory `name`, for work in it and for reading its list.
@@ -189,8 +189,8 @@ impl Dir {
     fn new_file(&self, name: &OsStr, bytes: &SecretBytes, ids: Option<Ids>, mode: u32) -> io::Result<File> {
         let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mut file = File::from(fcntl::openat(&self.fd, name, flags, Mode::empty())?);
-        if !self.has_no_access_lists.load(Ordering::Relaxed) && !remove_access_list(&file)? {
-            self.has_no_access_lists.store(true, Ordering::Relaxed);
+        if !self.has_no_access_lists.get() && !remove_access_list(&file)? {
+            self.has_no_access_lists.set(true);
         }
         file.write_all(bytes.expose())?;
         set_access(&file, ids, mode)?;

@@ -2,7 +2,6 @@
 
 use super::dir::Dir;
 use crate::generation::STAGING;
-use crate::parallel;
 use crate::plan::{FileAccess, Ids};
 use crate::secret::SecretBytes;
 use std::ffi::OsStr;
@@ -17,14 +16,6 @@ pub struct Stage<'a> {
     mount_point: &'a Dir,
     directory: Dir,
     ids: Option<Ids>,
-}
-
-/// A file to write: its name in the generation, what it holds, and who may read it.
-pub type NewFile<'a> = (&'a str, &'a SecretBytes, FileAccess);
-
-/// Writes into a generation, one thing after the other.
-pub struct Writer<'a> {
-    stage: &'a Stage<'a>,
     /// The directory that the last file went to; names come sorted, so the next one mostly goes there too.
     last: Option<(String, Dir)>,
 }
@@ -37,49 +28,9 @@ impl<'a> Stage<'a> {
             // It may have been made, and then not opened. The error that is told is the one that counts.
             let _ = mount_point.remove_all(OsStr::new(STAGING));
         })?;
-        Ok(Self { mount_point, directory, ids })
+        Ok(Self { mount_point, directory, ids, last: None })
     }
 
-    /// Writes files, several at a time where there are many. Their names are sorted.
-    ///
-    /// # Errors
-    /// The name of the first one that could not be written, and why.
-    pub fn files<'f>(&self, files: &[NewFile<'f>]) -> Result<(), (&'f str, io::Error)> {
-        // So many take longer than another thread takes to begin.
-        const PART: usize = 128;
-        let parts: Vec<&[NewFile<'f>]> = files.chunks(PART).collect();
-        let written = parallel::each(parts.len(), |number| {
-            let mut writer = self.writer();
-            let mut part = parts.get(number).into_iter().copied().flatten();
-            part.try_for_each(|(name, bytes, access)| writer.file(name, bytes, *access).map_err(|error| (*name, error)))
-        });
-        written.into_iter().collect()
-    }
-
-    /// Writes one thing after the other.
-    pub fn writer(&self) -> Writer<'_> {
-        Writer { stage: self, last: None }
-    }
-
-    /// Takes away what was written so far.
-    pub fn abandon(&self) -> io::Result<()> {
-        self.mount_point.remove_all(OsStr::new(STAGING))
-    }
-
-    /// Gives the generation its number. It is complete from then on, and not yet live.
-    pub fn finish(&self, number: u64) -> io::Result<()> {
-        self.directory.set_access(self.ids, DIRECTORY_MODE)?;
-        let number = number.to_string();
-        self.mount_point.rename(OsStr::new(STAGING), self.mount_point, OsStr::new(&number))
-    }
-
-    /// The directory of the generation.
-    pub fn into_directory(self) -> Dir {
-        self.directory
-    }
-}
-
-impl Writer<'_> {
     /// Writes one file at `name`.
     pub fn file(&mut self, name: &str, bytes: &SecretBytes, access: FileAccess) -> io::Result<()> {
         let file = self.parent_of(name)?;
@@ -98,8 +49,25 @@ impl Writer<'_> {
         self.parent().make_link(OsStr::new(link), target.as_os_str(), ids)
     }
 
+    /// Takes away what was written so far.
+    pub fn abandon(&self) -> io::Result<()> {
+        self.mount_point.remove_all(OsStr::new(STAGING))
+    }
+
+    /// Gives the generation its number. It is complete from then on, and not yet live.
+    pub fn finish(&self, number: u64) -> io::Result<()> {
+        self.directory.set_access(self.ids, DIRECTORY_MODE)?;
+        let number = number.to_string();
+        self.mount_point.rename(OsStr::new(STAGING), self.mount_point, OsStr::new(&number))
+    }
+
+    /// The directory of the generation.
+    pub fn into_directory(self) -> Dir {
+        self.directory
+    }
+
     fn parent(&self) -> &Dir {
-        self.last.as_ref().map_or(&self.stage.directory, |(_, dir)| dir)
+        self.last.as_ref().map_or(&self.directory, |(_, dir)| dir)
     }
 
     /// Makes the directories above `name` and gives its last part.
@@ -110,7 +78,7 @@ impl Writer<'_> {
         };
         if self.last.as_ref().is_none_or(|(last, _)| last != above) {
             let mut parts = above.split('/');
-            let mut dir = self.directory_in(&self.stage.directory, parts.next().unwrap_or_default())?;
+            let mut dir = self.directory_in(&self.directory, parts.next().unwrap_or_default())?;
             for part in parts {
                 dir = self.directory_in(&dir, part)?;
             }
@@ -121,7 +89,7 @@ impl Writer<'_> {
 
     fn directory_in(&self, above: &Dir, name: &str) -> io::Result<Dir> {
         match above.make_dir(OsStr::new(name)) {
-            Ok(dir) => dir.set_access(self.stage.ids, DIRECTORY_MODE).map(|()| dir),
+            Ok(dir) => dir.set_access(self.ids, DIRECTORY_MODE).map(|()| dir),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => above.open_dir(OsStr::new(name)),
             Err(error) => Err(error),
         }
