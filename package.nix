@@ -17,6 +17,7 @@ rustPlatform.buildRustPackage {
       ./Cargo.lock
       ./Cargo.toml
       ./examples/manual.rs
+      ./gcm
       ./src
       ./tests/fixtures
     ];

@@ -19,6 +19,11 @@ use std::process::ExitCode;
 const LARGE: usize = 2 * LARGEST_ON_THE_HEAP;
 const LARGEST_ON_THE_HEAP: usize = 128 * 1024;
 
+/// From this size on, the kernel is asked for large pages: there are a file's plaintext or ciphertext in such a block, all of
+/// which is used, and to come by it in pages of 4 KiB takes longer than to decrypt it.
+#[cfg(target_os = "linux")]
+const HUGE: usize = 8 << 20;
+
 /// Zeroes memory when it is given back. [`SecretBytes`] does so with what this program holds; parsers and ciphers copy
 /// what they work on, and buffers that grow are moved.
 struct Zeroing;
@@ -29,11 +34,15 @@ static ALLOCATOR: Zeroing = Zeroing;
 #[expect(unsafe_code, reason = "an allocator cannot be written without; each call is handed on with what it came with")]
 unsafe impl GlobalAlloc for Zeroing {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        unsafe { System.alloc(layout) }
+        let block = unsafe { System.alloc(layout) };
+        ask_for_large_pages(block, layout.size());
+        block
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        unsafe { System.alloc_zeroed(layout) }
+        let block = unsafe { System.alloc_zeroed(layout) };
+        ask_for_large_pages(block, layout.size());
+        block
     }
 
     /// The system could move a block and leave the old one as it was, so a new one is made and the old one given back. A large
@@ -57,6 +66,18 @@ unsafe impl GlobalAlloc for Zeroing {
         // No compiler may leave this call out, as it may other writes to memory that nobody reads again.
         unsafe { libc::explicit_bzero(block.cast(), layout.size()) };
         unsafe { System.dealloc(block, layout) }
+    }
+}
+
+/// Asks for large pages in a block that is large enough to have some. It is a mapping of its own, which begins in the
+/// page where the block does.
+fn ask_for_large_pages(block: *mut u8, size: usize) {
+    #[cfg(target_os = "linux")]
+    if size >= HUGE && !block.is_null() {
+        let begins = block.addr() % 4096;
+        // Where there are none, the block has small ones as before.
+        #[expect(unsafe_code, reason = "advice on a mapping that this process has just made; it changes no content")]
+        let _ = unsafe { libc::madvise(block.wrapping_sub(begins).cast(), size + begins, libc::MADV_HUGEPAGE) };
     }
 }
 
@@ -86,12 +107,15 @@ pub(crate) fn run(program: &'static str, command: impl FnOnce(&mut Process<'_>) 
     }
 }
 
-/// Keeps glibc from raising the size from which blocks are mappings, as it does when one is given back.
+/// Keeps glibc from raising the size from which blocks are mappings, as it does when one is given back; and from giving back
+/// and asking for a few pages of the heap at a time, which a short run never gains by.
 fn fix_allocator() {
     #[cfg(target_env = "gnu")]
-    #[expect(unsafe_code, reason = "a setting of the C library; no other thread runs yet")]
+    #[expect(unsafe_code, reason = "settings of the C library; no other thread runs yet")]
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST_ON_THE_HEAP as libc::c_int);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 64 << 20);
+        libc::mallopt(libc::M_TOP_PAD, 1 << 20);
     }
 }
 

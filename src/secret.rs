@@ -1,19 +1,39 @@
 //! The one type that holds a secret, and what wipes the rest.
 
-use std::ops::Deref;
-use zeroize::Zeroizing;
+use std::hint::black_box;
+use std::io::{self, Read};
 
 /// Bytes that must not leak: plaintext, key material, and text that may be either.
 ///
 /// They are zeroed on drop. There is no `Debug` and no `Display`, so they cannot slip into a message or a log.
 /// Reading them takes a visible call to [`expose`](SecretBytes::expose).
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct SecretBytes(Zeroizing<Vec<u8>>);
+pub struct SecretBytes(Vec<u8>);
+
+impl Drop for SecretBytes {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+/// Zeroes a buffer, what it has room for included. `zeroize` writes a byte at a time, and a secret may have many megabytes.
+fn wipe(bytes: &mut Vec<u8>) {
+    // `resize` writes a byte at a time too, where the program is built for size; this is a copy.
+    const ZEROS: [u8; 1024] = [0; 1024];
+    bytes.clear();
+    while let Some(zeros) =
+        ZEROS.get(..ZEROS.len().min(bytes.capacity() - bytes.len())).filter(|zeros| !zeros.is_empty())
+    {
+        bytes.extend_from_slice(zeros);
+    }
+    // Without it, the compiler may see that nobody reads the zeros.
+    black_box(bytes.as_mut_slice());
+}
 
 impl SecretBytes {
     /// Takes over `bytes` without copying them.
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self(bytes)
     }
 
     /// An empty buffer that can take `capacity` bytes before it grows.
@@ -23,7 +43,7 @@ impl SecretBytes {
 
     /// The bytes themselves.
     pub fn expose(&self) -> &[u8] {
-        self.0.deref()
+        &self.0
     }
 
     /// The bytes as text, or `None` where they are not UTF-8.
@@ -48,9 +68,38 @@ impl SecretBytes {
         if needed > self.0.capacity() {
             let mut larger = Vec::with_capacity(needed.max(self.0.capacity() * 2).max(64));
             larger.extend_from_slice(&self.0);
-            self.0 = Zeroizing::new(larger);
+            *self = Self(larger);
         }
         self.0.extend_from_slice(bytes);
+    }
+
+    /// Appends what `reader` gives, at most `limit` bytes. It is read in place, and into a new buffer only where there is
+    /// more than this one has room for.
+    pub fn read_from(&mut self, reader: impl Read, limit: u64) -> io::Result<()> {
+        let mut reader = reader.take(limit);
+        loop {
+            let room = self.0.capacity() - self.0.len();
+            if room == 0 {
+                let mut larger = Vec::with_capacity((self.0.capacity() * 2).max(512));
+                larger.extend_from_slice(&self.0);
+                *self = Self(larger);
+                continue;
+            }
+            // Never more than there is room for, so that `Vec` does not move what it holds by itself.
+            if reader.by_ref().take(room as u64).read_to_end(&mut self.0)? < room {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Works on the bytes in place.
+    pub fn with_mut<T>(&mut self, work: impl FnOnce(&mut [u8]) -> T) -> T {
+        work(&mut self.0)
+    }
+
+    /// Forgets all but the first `length` bytes. They are zeroed with the rest.
+    pub fn truncate(&mut self, length: usize) {
+        self.0.truncate(length);
     }
 
     /// Appends `text`; see [`push`](SecretBytes::push).
@@ -83,12 +132,34 @@ pub fn wipe_stack() {
     const DEPTH: usize = 256 * 1024;
     let mut frame = [0u8; DEPTH];
     // Without it, the compiler may see that nobody reads the zeros.
-    std::hint::black_box(&mut frame);
+    black_box(&mut frame);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wiping_zeroes_also_what_was_cut_off() {
+        let mut bytes = b"secret".to_vec();
+        bytes.reserve(100);
+        bytes.truncate(1);
+        wipe(&mut bytes);
+        assert!(bytes.len() == bytes.capacity() && bytes.len() > 100 && bytes.iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn reads_whatever_the_size_that_was_expected() {
+        let text: Vec<u8> = (0..5000).map(|number| (number % 251) as u8).collect();
+        for capacity in [0, 1, 4999, 5000, 5001, 9000] {
+            let mut bytes = SecretBytes::with_capacity(capacity);
+            bytes.read_from(text.as_slice(), 1 << 20).unwrap();
+            assert!(bytes.expose() == text, "{capacity}");
+            let mut bytes = SecretBytes::with_capacity(capacity);
+            bytes.read_from(text.as_slice(), 4000).unwrap();
+            assert!(bytes.expose() == &text[..4000], "{capacity}");
+        }
+    }
 
     #[test]
     fn grows_and_keeps_what_it_holds() {

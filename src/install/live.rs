@@ -7,6 +7,7 @@ use crate::plan::Ids;
 use crate::record::Record;
 use crate::secret::SecretBytes;
 use crate::system::dir::{Dir, Standing, written};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
@@ -16,6 +17,8 @@ use std::path::PathBuf;
 pub(super) struct Generation {
     pub(super) number: u64,
     pub(super) dir: Dir,
+    /// What it said of itself when that was first asked.
+    said: OnceCell<Option<Record>>,
 }
 
 /// What lies in a generation, by its place there.
@@ -31,10 +34,14 @@ pub(super) struct Found {
 }
 
 impl Generation {
+    pub(super) fn new(number: u64, dir: Dir) -> Self {
+        Self { number, dir, said: OnceCell::new() }
+    }
+
     /// Opens the generation with this number in the store `dir`; `None` where there is no such directory.
     pub(super) fn open(store: &Dir, number: u64) -> Result<Option<Self>> {
         match store.open_dir(OsStr::new(&number.to_string())) {
-            Ok(dir) => Ok(Some(Self { number, dir })),
+            Ok(dir) => Ok(Some(Self::new(number, dir))),
             Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => Ok(None),
             Err(error) => {
                 let denied = error.kind() == io::ErrorKind::PermissionDenied;
@@ -56,10 +63,14 @@ impl Generation {
         Ok(found)
     }
 
-    /// What it says of itself; `None` where it says nothing that can be read, as one that sops-nix made.
-    pub(super) fn record(&self) -> Option<Record> {
-        let text = self.dir.read_text(OsStr::new(RECORD)).ok()??;
-        serde_json::from_str(&text).ok()
+    /// What it said of itself when this was first asked; `None` where it says nothing that can be read, as one that sops-nix
+    /// made.
+    pub(super) fn record(&self) -> Option<&Record> {
+        let read = || {
+            let text = self.dir.read_text(OsStr::new(RECORD)).ok()??;
+            serde_json::from_str(&text).ok()
+        };
+        self.said.get_or_init(read).as_ref()
     }
 
     /// Whom it belongs to.

@@ -163,15 +163,19 @@ pub fn install(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<In
     run.steps.end("links");
     failed_after.extend(prune(&store, &generation, location, manifest.keep_generations).err());
     run.steps.end("pruning");
-    failed_after.extend(tell(&generation, next.record.clone(), plan.directories, &run.site));
+    failed_after.extend(tell(&generation, &next.record, plan.directories, &run.site));
     run.steps.end("units");
+    let Next { changes, record, .. } = next;
+    let (files, sops_files, unwrapped) = (record.files.len(), plan.files.len(), contents.unwrapped);
+    // The process ends soon, and to take these apart, which hold no secret, would take longer than what is left to do.
+    std::mem::forget((record, plan));
     Ok(Installed {
         generation: generation.number,
         is_new,
-        changes: next.changes,
-        files: next.record.files.len(),
-        sops_files: plan.files.len(),
-        unwrapped: contents.unwrapped,
+        changes,
+        files,
+        sops_files,
+        unwrapped,
         failures,
         failed_after,
     })
@@ -203,12 +207,12 @@ fn tolerable(
 }
 
 /// Tells the units that are still to be told, and lets the generation say that they were.
-fn tell(generation: &Generation, record: Record, ids: Option<plan::Ids>, site: &Site<'_>) -> Vec<Error> {
+fn tell(generation: &Generation, record: &Record, ids: Option<plan::Ids>, site: &Site<'_>) -> Vec<Error> {
     if record.pending == Requests::default() {
         return Vec::new();
     }
     let mut failed = request(site.channel, &record.pending, site.host.as_ref());
-    failed.extend(refresh(generation, &Record { pending: Requests::default(), ..record }, ids).err());
+    failed.extend(refresh(generation, &Record { pending: Requests::default(), ..record.clone() }, ids).err());
     failed
 }
 
@@ -220,22 +224,26 @@ fn refresh(live: &Generation, record: &Record, ids: Option<plan::Ids>) -> Result
             .help("run it again")
     };
     live.dir.remove_all(&generation::new_name(OsStr::new(RECORD))).map_err(describe)?;
-    if live.record().is_some_and(|old| old == *record) {
+    let text = text_of(record)?;
+    // What it said when the run began may not be what this run let it say since.
+    if live.dir.read_file(OsStr::new(RECORD)).is_ok_and(|old| old == text) {
         return Ok(());
     }
-    live.dir.replace_file(OsStr::new(RECORD), &text_of(record)?, ids, RECORD_MODE).map_err(describe)
+    live.dir.replace_file(OsStr::new(RECORD), &text, ids, RECORD_MODE).map_err(describe)
 }
 
 /// The mode of a record. It names files and holds no secret; `sops-install status` shows it to whoever may list secrets.
 const RECORD_MODE: u32 = 0o440;
 
 fn text_of(record: &Record) -> Result<SecretBytes> {
-    let text = serde_json::to_string_pretty(record);
-    text.map(|text| SecretBytes::from(text + "\n")).map_err(|error| {
+    // What an entry takes, and more would only be moved.
+    let mut text = Vec::with_capacity(512 + record.files.len() * 384);
+    serde_json::to_writer_pretty(&mut text, record).map(|()| text.push(b'\n')).map_err(|error| {
         Error::new("cannot write down what the generation holds")
             .because(error)
             .help("give the manifest and its sops files paths in UTF-8")
-    })
+    })?;
+    Ok(SecretBytes::new(text))
 }
 
 /// Writes the new generation and gives it a number above all others. What no link leads to any more goes first.
@@ -255,7 +263,10 @@ fn stage(
     };
     // The generation that the link names, also where it is gone: those below it were kept.
     let named = store.generation_behind(root, location.symlink_path.as_path())?;
-    store.remove(&generation::leftovers(&store.own_numbers(location.symlink_path)?, named))?;
+    store.remove(&generation::leftovers(
+        &store.own_numbers(location.symlink_path, live.map(|live| live.number))?,
+        named,
+    ))?;
     let number = generation::next(&store.numbers()?, store.highest_named().max(named)).ok_or_else(|| {
         Error::new(format!("the generation numbers in {mount_point} are used up"))
             .help("unmount it, so that they begin again")
@@ -271,7 +282,7 @@ fn stage(
         // is left in that case, the next run removes.
         let _ = stage.abandon();
     }
-    written.map_err(describe).map(|()| Generation { number, dir: stage.into_directory() })
+    written.map_err(describe).map(|()| Generation::new(number, stage.into_directory()))
 }
 
 fn write(
@@ -356,7 +367,7 @@ fn point_at(
 
 /// Removes generations that are too old to be kept, and those that no link leads to.
 fn prune(store: &Store, live: &Generation, location: Location<'_>, keep: u64) -> Result<()> {
-    let numbers = store.own_numbers(location.symlink_path)?;
+    let numbers = store.own_numbers(location.symlink_path, Some(live.number))?;
     let mut old = generation::prunable(&numbers, live.number, keep);
     old.extend(generation::leftovers(&numbers, Some(live.number)));
     store.remove(&old)

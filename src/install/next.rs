@@ -64,17 +64,17 @@ impl<'a> Next<'a> {
             .all(|(ids, mode)| plan.directories.is_none_or(|wanted| wanted == *ids) && *mode == DIRECTORY_MODE);
         let is_live = live.is_some() && changes.is_empty() && same_links && same_directories;
         let mut record = Record {
-            installed: old.as_ref().filter(|_| is_live).map_or(run.now, |old| old.installed),
+            installed: old.filter(|_| is_live).map_or(run.now, |old| old.installed),
             manifest: run.manifest_path.to_owned(),
             symlink_path: location.symlink_path.clone(),
-            files: entries(plan, &files, &kept, &found.files, old.as_ref()),
+            files: entries(plan, &files, &kept, &found.files, old),
             absent: changes.absent().map(str::to_owned).collect(),
             links: links.iter().map(|(link, text)| (link.name.clone(), text.clone())).collect(),
             pending: Requests::default(),
         };
         if live.is_some() {
             // Whatever starts with the machine starts with these secrets, so nothing is told the first time.
-            record.pending = requests(&changes, &record, old.as_ref());
+            record.pending = requests(&changes, &record, old);
         }
         Ok(Self { is_live, changes, files, kept, links, record })
     }

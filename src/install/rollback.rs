@@ -44,7 +44,7 @@ pub fn rollback(location: Location<'_>, user_mode: bool, site: &mut Site<'_>) ->
             .help("`keepGenerations` says how many are kept: raise it, so that there is one next time")
     })?;
     let changes = changes(&live, &previous)?;
-    record.pending = requests(&changes, &record, live.record().as_ref());
+    record.pending = requests(&changes, &record, live.record());
     let ids = previous.owner()?;
     refresh(&previous, &record, Some(ids))?;
 
@@ -54,7 +54,7 @@ pub fn rollback(location: Location<'_>, user_mode: bool, site: &mut Site<'_>) ->
     failed_after.extend(unread);
     let wanted = wanted(&record);
     failed_after.extend(outside::arrange(&wanted, &BTreeSet::new(), &previous, &front, &mut ledger, site.say));
-    failed_after.extend(tell(&previous, record.clone(), Some(ids), site));
+    failed_after.extend(tell(&previous, &record, Some(ids), site));
     Ok(RolledBack { generation: previous.number, before: live.number, changes, failed_after })
 }
 
@@ -65,7 +65,8 @@ fn previous(store: &Store, location: Location<'_>, live: u64) -> Result<Option<(
     for number in numbers.into_iter().rev() {
         let Some(generation) = Generation::open(&store.dir, number)? else { continue };
         // One that does not say what it holds would take all links away.
-        if let Some(record) = generation.record().filter(|record| record.symlink_path == *location.symlink_path) {
+        let is_own = |record: &&Record| record.symlink_path == *location.symlink_path;
+        if let Some(record) = generation.record().filter(is_own).cloned() {
             return Ok(Some((generation, record)));
         }
     }

@@ -95,7 +95,7 @@ pub fn status(location: Location<'_>, site: &Site<'_>) -> Result<Status> {
     let front = Front::find(site.root, location.symlink_path)?.ok_or_else(nothing)?;
     let store = Store::find(site.root, location.mount_point)?.ok_or_else(nothing)?;
     let live = store.live(site.root, location.symlink_path)?.ok_or_else(nothing)?;
-    let record = live.record();
+    let record = live.record().cloned();
     let Found { files: found, links, recorded, .. } = live.look(&BTreeMap::new())?;
     let mut files = BTreeMap::new();
     let entries = record.iter().flat_map(|record| &record.files);
@@ -159,8 +159,12 @@ fn stands(outside: &Outside, file: &str, front: &Front<'_>, live: &Generation) -
 fn kept(store: &Store, location: Location<'_>, live: u64) -> Result<Vec<u64>> {
     let mut kept = Vec::new();
     for number in store.numbers()?.into_iter().filter(|number| *number != live) {
-        let record = Generation::open(&store.dir, number)?.and_then(|generation| generation.record());
-        if record.is_some_and(|record| record.symlink_path == *location.symlink_path) {
+        let generation = Generation::open(&store.dir, number)?;
+        if generation
+            .as_ref()
+            .and_then(Generation::record)
+            .is_some_and(|record| record.symlink_path == *location.symlink_path)
+        {
             kept.push(number);
         }
     }

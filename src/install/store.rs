@@ -214,7 +214,7 @@ impl Store {
         let Some(number) = self.generation_behind(root, link.as_path())? else { return Ok(None) };
         let generation = Generation::open(&self.dir, number)?;
         let is_others = |record: &Record| record.symlink_path != *link;
-        Ok(generation.filter(|generation| !generation.record().as_ref().is_some_and(is_others)))
+        Ok(generation.filter(|generation| !generation.record().is_some_and(is_others)))
     }
 
     /// The highest number that a link of another manifest names. A new generation must not come to stand behind it.
@@ -237,12 +237,16 @@ impl Store {
     }
 
     /// The numbers of the generations that the link `own` made live, and of those that do not say which did, as sops-nix's,
-    /// if no other link leads to them.
-    pub(super) fn own_numbers(&self, own: &AbsolutePath) -> Result<Vec<u64>> {
+    /// if no other link leads to them. `known` is one of them, so that what it says need not be read.
+    pub(super) fn own_numbers(&self, own: &AbsolutePath, known: Option<u64>) -> Result<Vec<u64>> {
         let mut numbers = Vec::new();
         for number in self.numbers()? {
-            let record = Generation::open(&self.dir, number)?.and_then(|generation| generation.record());
-            let is_own = match record {
+            if known == Some(number) {
+                numbers.push(number);
+                continue;
+            }
+            let generation = Generation::open(&self.dir, number)?;
+            let is_own = match generation.as_ref().and_then(Generation::record) {
                 Some(record) => record.symlink_path == *own,
                 None => !self.others.is_unsure && !self.others.named.contains(&number),
             };

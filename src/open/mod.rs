@@ -98,7 +98,7 @@ pub fn one(request: &Request<'_>, means: &Means<'_>) -> Result<SecretBytes, Erro
 fn open_file(plan: &Plan<'_>, file: &SopsFile<'_>, means: &Means<'_>) -> Contents {
     let mut contents = Contents::default();
     let begun = Instant::now();
-    let (verified, by) = match verify(file.path, file.format, means) {
+    let (mut verified, by) = match verify(file.path, file.format, means) {
         Ok(verified) => verified,
         Err(error) => {
             let error = error.within(file.path.display()).note(explain::needed_by(plan, file));
@@ -106,19 +106,30 @@ fn open_file(plan: &Plan<'_>, file: &SopsFile<'_>, means: &Means<'_>) -> Content
             return contents;
         }
     };
-    let mut taking = Taking::new(file.path, &verified);
-    for position in &file.secrets {
-        let Some(source @ Source::Secret(secret)) = plan.targets.get(*position).map(|target| target.source) else {
-            continue;
-        };
-        match taking.take(secret) {
-            Ok(bytes) => {
-                contents.secrets.insert(*position, bytes);
+    let wanted: Vec<(usize, Source<'_>, &Secret)> = file
+        .secrets
+        .iter()
+        .filter_map(|position| match plan.targets.get(*position)?.source {
+            source @ Source::Secret(secret) => Some((*position, source, secret)),
+            Source::Template(_) => None,
+        })
+        .collect();
+    if let [(position, _, Secret { key: KeyRequest::Whole, output: None, .. })] = wanted.as_slice()
+        && let Some(bytes) = verified.take_only_value()
+    {
+        contents.secrets.insert(*position, bytes);
+    } else {
+        let mut taking = Taking::new(file.path, &verified);
+        for (position, source, secret) in wanted {
+            match taking.take(secret) {
+                Ok(bytes) => {
+                    contents.secrets.insert(position, bytes);
+                }
+                Err(error) => contents.failures.push(Failure { targets: vec![position], error: error.of(source) }),
             }
-            Err(error) => contents.failures.push(Failure { targets: vec![*position], error: error.of(source) }),
         }
+        contents.notices = taking.notices;
     }
-    contents.notices = taking.notices;
     contents.opened.push(Opened { path: file.path.to_owned(), by, took: begun.elapsed() });
     contents
 }

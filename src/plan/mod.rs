@@ -13,7 +13,8 @@ use crate::sops::format::Format;
 use owners::{access, directories};
 use places::Places;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -164,6 +165,8 @@ pub fn plan<'a>(manifest: &'a Manifest, owners: &Owners<'_>) -> std::result::Res
         failures: Vec::new(),
     };
     let mut known_files: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    // Most secrets write the path of their file alike, and a text is compared faster than the parts of a path.
+    let mut spellings: HashMap<&OsStr, usize> = HashMap::new();
     let mut places = Places::new(manifest);
     let secrets = manifest.secrets.iter().map(|secret| (Source::Secret(secret), secret.name.to_string()));
     let templates =
@@ -182,7 +185,9 @@ pub fn plan<'a>(manifest: &'a Manifest, owners: &Owners<'_>) -> std::result::Res
             }
         };
         if let (Source::Secret(secret), Some(_)) = (source, access) {
-            let number = *known_files.entry(secret.sops_file.components().collect()).or_insert(plan.files.len());
+            let number = *spellings.entry(secret.sops_file.as_os_str()).or_insert_with(|| {
+                *known_files.entry(secret.sops_file.components().collect()).or_insert(plan.files.len())
+            });
             match plan.files.get_mut(number) {
                 Some(file) if file.format != secret.format => {
                     errors.push(mixed_formats(file, secret.format, &plan.targets).of(source));

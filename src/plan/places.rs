@@ -59,10 +59,11 @@ impl<'a> Places<'a> {
         let (mount_point, link) = (&self.manifest.mount_point, &self.manifest.symlink_path);
         let first = path.below(mount_point).and_then(|below| below.split('/').next());
         let is_ours = |name: &str| generation::number_of(name).is_some() || generation::is_reserved(name);
-        let lock = mount_point.as_path().file_name().map(generation::lock_name);
-        let is_lock =
-            path.as_path().parent() == mount_point.as_path().parent() && path.as_path().file_name() == lock.as_deref();
-        if path == link || path == mount_point || is_lock || first.is_some_and(is_ours) {
+        let is_lock = || {
+            let lock = mount_point.as_path().file_name().map(generation::lock_name);
+            path.as_path().parent() == mount_point.as_path().parent() && path.as_path().file_name() == lock.as_deref()
+        };
+        if path == link || path == mount_point || first.is_some_and(is_ours) || is_lock() {
             return Err(Error::new(format!("its path {path} is where the secrets themselves lie"))
                 .help("choose another `path`"));
         }

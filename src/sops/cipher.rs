@@ -5,20 +5,13 @@ use super::store::go_number;
 use super::time;
 use super::tree::Scalar;
 use crate::secret::SecretBytes;
-use aes_gcm::aead::AeadInPlace;
-use aes_gcm::aead::consts::{U12, U16, U32};
-use aes_gcm::aes::Aes256;
-use aes_gcm::{AesGcm, KeyInit, Nonce, Tag};
-use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use zeroize::{Zeroize, Zeroizing};
+use base64::{DecodeSliceError, Engine};
+use sops_install_gcm::{Key, Refused};
+use zeroize::Zeroizing;
 
 /// Decrypts the values of one file. The key schedule is made once.
-pub struct Cipher {
-    iv32: AesGcm<Aes256, U32>,
-    iv16: AesGcm<Aes256, U16>,
-    iv12: AesGcm<Aes256, U12>,
-}
+pub struct Cipher(Key);
 
 /// Why a value could not be decrypted. The texts hold nothing of the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,10 +51,35 @@ pub enum Plain {
 
 /// The four parts of an encrypted value, still as text.
 struct Parts<'a> {
-    data: &'a str,
-    iv: &'a str,
-    tag: &'a str,
-    kind: &'a str,
+    data: &'a [u8],
+    iv: &'a [u8],
+    tag: &'a [u8],
+    kind: &'a [u8],
+}
+
+/// The type that a value names.
+#[derive(Clone, Copy)]
+enum Kind {
+    Text,
+    Comment,
+    Int,
+    Float,
+    Bool,
+    Time,
+}
+
+impl Kind {
+    fn of(name: &[u8]) -> Option<Self> {
+        match name {
+            b"str" | b"bytes" => Some(Self::Text),
+            b"comment" => Some(Self::Comment),
+            b"int" => Some(Self::Int),
+            b"float" => Some(Self::Float),
+            b"bool" => Some(Self::Bool),
+            b"time" => Some(Self::Time),
+            _ => None,
+        }
+    }
 }
 
 /// How every encrypted value begins.
@@ -75,42 +93,41 @@ pub fn looks_encrypted(text: &[u8]) -> bool {
 impl Cipher {
     /// A cipher for the file with this data key.
     pub fn new(key: &DataKey) -> Self {
-        let key = key.expose().into();
-        Self { iv32: AesGcm::new(key), iv16: AesGcm::new(key), iv12: AesGcm::new(key) }
+        Self(Key::new(key.expose()))
     }
 
     /// Decrypts `text`, which stands at the place that `additional_data` says: the keys on the path, each followed by
-    /// `:`; for the MAC, `lastmodified`.
-    pub fn decrypt(&self, text: &[u8], additional_data: &str) -> Result<Plain, CipherError> {
-        let parts = split(text)?;
-        let mut data = decode(parts.data)?;
-        let (iv, tag) = (decode(parts.iv)?, decode(parts.tag)?);
-        if tag.len() != 16 {
-            return Err(CipherError::Malformed);
-        }
-        let (tag, aad) = (Tag::from_slice(&tag), additional_data.as_bytes());
-        let opened = match iv.len() {
-            32 => self.iv32.decrypt_in_place_detached(Nonce::from_slice(&iv), aad, &mut data, tag),
-            16 => self.iv16.decrypt_in_place_detached(Nonce::from_slice(&iv), aad, &mut data, tag),
-            12 => self.iv12.decrypt_in_place_detached(Nonce::from_slice(&iv), aad, &mut data, tag),
-            _ => return Err(CipherError::IvLength),
-        };
-        opened.map_err(|_| CipherError::Tampered)?;
-        typed(SecretBytes::new(data), parts.kind).ok_or(CipherError::WrongType)
+    /// `:`; for the MAC, `lastmodified`. The plaintext takes the place of the ciphertext.
+    pub fn decrypt(&self, mut text: SecretBytes, additional_data: &str) -> Result<Plain, CipherError> {
+        let parts = split(text.expose())?;
+        // The decoder wants a little more room than it fills.
+        let (mut iv, mut tag) = ([0; 48], [0; 24]);
+        let iv = decode(parts.iv, &mut iv, CipherError::IvLength)?;
+        let tag = decode(parts.tag, &mut tag, CipherError::Malformed)?;
+        let tag: &[u8; 16] = tag.try_into().map_err(|_| CipherError::Malformed)?;
+        let (kind, begin, end) = (Kind::of(parts.kind), PREFIX.len(), PREFIX.len() + parts.data.len());
+        let length = text.with_mut(|text| decode_in_place(text, begin, end)).ok_or(CipherError::Malformed)?;
+        text.truncate(length);
+        text.with_mut(|data| self.0.decrypt(iv, additional_data.as_bytes(), data, tag)).map_err(
+            |refused| match refused {
+                Refused::IvLength => CipherError::IvLength,
+                Refused::Tag => CipherError::Tampered,
+            },
+        )?;
+        kind.and_then(|kind| typed(text, kind)).ok_or(CipherError::WrongType)
     }
 }
 
 /// Gives plaintext the type that the value names (`aes/cipher.go`). Every type but `str`, `bytes` and `comment` must
 /// be text that Go would parse.
-fn typed(plain: SecretBytes, kind: &str) -> Option<Plain> {
+fn typed(plain: SecretBytes, kind: Kind) -> Option<Plain> {
     let scalar = match kind {
-        "str" | "bytes" => Scalar::Str(plain),
-        "comment" => return Some(Plain::Comment(plain)),
-        "int" => Scalar::Int(Zeroizing::new(go_number::parse_int(plain.expose_text()?)?)),
-        "float" => Scalar::Float(Zeroizing::new(go_number::parse_float(plain.expose_text()?)?)),
-        "bool" => Scalar::Bool(Zeroizing::new(go_number::parse_bool(plain.expose_text()?)?)),
-        "time" => Scalar::Time(Zeroizing::new(time::with_fraction(plain.expose_text()?)?)),
-        _ => return None,
+        Kind::Text => Scalar::Str(plain),
+        Kind::Comment => return Some(Plain::Comment(plain)),
+        Kind::Int => Scalar::Int(Zeroizing::new(go_number::parse_int(plain.expose_text()?)?)),
+        Kind::Float => Scalar::Float(Zeroizing::new(go_number::parse_float(plain.expose_text()?)?)),
+        Kind::Bool => Scalar::Bool(Zeroizing::new(go_number::parse_bool(plain.expose_text()?)?)),
+        Kind::Time => Scalar::Time(Zeroizing::new(time::with_fraction(plain.expose_text()?)?)),
     };
     Some(Plain::Scalar(scalar))
 }
@@ -118,31 +135,52 @@ fn typed(plain: SecretBytes, kind: &str) -> Option<Plain> {
 /// Splits an encrypted value. sops also takes text behind the closing bracket; that is not authenticated, so it is
 /// refused here.
 fn split(text: &[u8]) -> Result<Parts<'_>, CipherError> {
-    if !looks_encrypted(text) {
-        return Err(CipherError::NotEncrypted);
-    }
+    let rest = text.strip_prefix(PREFIX.as_bytes()).ok_or(CipherError::NotEncrypted)?;
+    // Base64 has no comma, so the first one ends what may be many megabytes.
+    let part = |rest: &'_ [u8], mark: &[u8]| -> Option<(usize, usize)> {
+        let end = memchr::memchr(b',', rest)?;
+        rest.get(end..)?.starts_with(mark).then_some((end, end + mark.len()))
+    };
     let parts = || {
-        let rest = std::str::from_utf8(text).ok()?.strip_prefix(PREFIX)?.strip_suffix(']')?;
-        let (data, rest) = rest.split_once(",iv:")?;
-        let (iv, rest) = rest.split_once(",tag:")?;
-        let (tag, kind) = rest.split_once(",type:")?;
-        Some(Parts { data, iv, tag, kind })
+        let rest = rest.strip_suffix(b"]")?;
+        let (data, behind) = part(rest, b",iv:")?;
+        let (data, rest) = (rest.get(..data)?, rest.get(behind..)?);
+        let (iv, behind) = part(rest, b",tag:")?;
+        let (iv, rest) = (rest.get(..iv)?, rest.get(behind..)?);
+        let (tag, behind) = part(rest, b",type:")?;
+        Some(Parts { data, iv, tag: rest.get(..tag)?, kind: rest.get(behind..)? })
     };
     parts().ok_or(CipherError::Malformed)
 }
 
-fn decode(text: &str) -> Result<Vec<u8>, CipherError> {
-    let mut bytes = vec![0; base64::decoded_len_estimate(text.len())];
-    match STANDARD.decode_slice(text, &mut bytes) {
-        Ok(length) => {
-            bytes.truncate(length);
-            Ok(bytes)
+/// Decodes a short text. What is longer than `bytes` is `too_long`.
+fn decode<'a>(text: &[u8], bytes: &'a mut [u8], too_long: CipherError) -> Result<&'a [u8], CipherError> {
+    let length = STANDARD.decode_slice(text, bytes).map_err(|error| match error {
+        DecodeSliceError::DecodeError(_) => CipherError::Malformed,
+        DecodeSliceError::OutputSliceTooSmall => too_long,
+    })?;
+    bytes.get(..length).ok_or(CipherError::Malformed)
+}
+
+/// Decodes what stands between `begin` and `end` of `text` to its beginning, and gives the length of that; `None` where it
+/// is not base64. A buffer of its own would take as much memory again.
+fn decode_in_place(text: &mut [u8], begin: usize, end: usize) -> Option<usize> {
+    /// Text of this length is decoded at a time. It is a multiple of four, so that only the last part may be padded.
+    const PART: usize = 1024;
+    // Ciphertext, so it need not be zeroed.
+    let mut decoded = [0; PART / 4 * 3];
+    let (mut from, mut to) = (begin, 0);
+    while from < end {
+        let until = end.min(from + PART);
+        let part = text.get(from..until)?;
+        if until < end && part.contains(&b'=') {
+            return None;
         }
-        Err(_) => {
-            bytes.zeroize();
-            Err(CipherError::Malformed)
-        }
+        let length = STANDARD.decode_slice(part, &mut decoded).ok()?;
+        text.get_mut(to..to + length)?.copy_from_slice(decoded.get(..length)?);
+        (from, to) = (until, to + length);
     }
+    Some(to)
 }
 
 #[cfg(test)]
@@ -164,8 +202,28 @@ mod tests {
     }
 
     #[test]
+    fn decodes_in_place_whatever_the_length() {
+        for length in [0, 1, 2, 3, 4, 3071, 3072, 3073, 6144, 10_000] {
+            let bytes: Vec<u8> = (0..length).map(|number| (number % 251) as u8).collect();
+            let mut text = format!("ENC[{}]", STANDARD.encode(&bytes)).into_bytes();
+            let end = text.len() - 1;
+            assert_eq!(decode_in_place(&mut text, 4, end), Some(length));
+            assert!(text.starts_with(&bytes));
+            // One character less or more, and padding where more follows.
+            assert_eq!(decode_in_place(&mut vec![b'A'; length * 4 + 1], 0, length * 4 + 1), None);
+        }
+        for text in ["A===", "AB=C", "AA==AAAA", "AAA", "AB==", "A AA", "AAA\u{e9}"] {
+            assert_eq!(decode_in_place(&mut text.as_bytes().to_vec(), 0, text.len()), None, "{text}");
+            let long = format!("{}{text}{}", "A".repeat(1020), "A".repeat(4));
+            assert_eq!(decode_in_place(&mut long.as_bytes().to_vec(), 0, long.len()), None, "{text}");
+        }
+    }
+
+    #[test]
     fn a_plaintext_must_be_of_the_type_it_names() {
-        let fits = |text: &str, kind| typed(SecretBytes::from(text), kind).is_some();
+        let fits = |text: &str, kind: &str| {
+            Kind::of(kind.as_bytes()).and_then(|kind| typed(SecretBytes::from(text), kind)).is_some()
+        };
         assert!(fits("12", "int") && fits("1.5", "float") && fits("True", "bool"));
         assert!(fits("2026-11-20T08:50:00Z", "time") && fits("x", "comment") && fits("x", "bytes"));
         assert!(!fits("x", "int") && !fits("x", "float") && !fits("yes", "bool") && !fits("x", "time"));

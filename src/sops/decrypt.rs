@@ -61,7 +61,7 @@ pub(super) fn decrypt(documents: &mut [Map], metadata: &Metadata, key: &DataKey)
     if metadata.mac.is_empty() {
         return Err(Refused::NoMac);
     }
-    let stored = match cipher.decrypt(metadata.mac.as_bytes(), &metadata.last_modified) {
+    let stored = match cipher.decrypt(SecretBytes::from(metadata.mac.as_str()), &metadata.last_modified) {
         Ok(Plain::Scalar(Scalar::Str(mac))) => mac,
         Ok(_) => return Err(Refused::MacBroken(CipherError::WrongType)),
         Err(why) => return Err(Refused::MacBroken(why)),
@@ -178,7 +178,7 @@ impl Walk<'_> {
             // The empty string is never encrypted.
             if !text.is_empty() {
                 let refused = |why| Refused::Value { key: self.key(), line: self.line, why };
-                match self.cipher.decrypt(text.expose(), &self.path) {
+                match self.cipher.decrypt(std::mem::take(text), &self.path) {
                     Ok(Plain::Scalar(plain)) => *scalar = plain,
                     Ok(Plain::Comment(_)) => return Err(refused(CipherError::WrongType)),
                     Err(why) => return Err(refused(why)),
@@ -220,7 +220,7 @@ impl Walk<'_> {
     fn open_comment(&self, text: &SecretBytes, path: &str) -> Option<SecretBytes> {
         // sops joins the keys with `:` and adds one more, also where there is no key.
         let path = if path.is_empty() { ":" } else { path };
-        match self.cipher.decrypt(text.expose(), path) {
+        match self.cipher.decrypt(text.clone(), path) {
             Ok(Plain::Comment(text) | Plain::Scalar(Scalar::Str(text))) => Some(text),
             _ => None,
         }

@@ -93,6 +93,24 @@ impl VerifiedFile {
         Self { format: Format::Age, documents: vec![Map(vec![MapItem::Entry(data)])] }
     }
 
+    /// The value of a file that holds just one, binary or age, without a copy of it; `None` for other files. The file is empty
+    /// then.
+    pub fn take_only_value(&mut self) -> Option<SecretBytes> {
+        let Node::Scalar(Scalar::Str(bytes)) = self.only_value_mut()? else { return None };
+        Some(std::mem::take(bytes))
+    }
+
+    fn only_value_mut(&mut self) -> Option<&mut Node> {
+        if !self.format.is_one_value() {
+            return None;
+        }
+        let entries = self.documents.first_mut()?.0.iter_mut().filter_map(|item| match item {
+            MapItem::Entry(entry) => Some(entry),
+            MapItem::Comment(_) => None,
+        });
+        entries.into_iter().find(|entry| entry.key == "data").map(|entry| &mut entry.value)
+    }
+
     /// The documents in clear. Formats other than YAML have one.
     pub fn documents(&self) -> &[Map] {
         &self.documents

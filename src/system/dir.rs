@@ -8,15 +8,20 @@ use nix::errno::Errno;
 use nix::fcntl::{self, AtFlags, OFlag, RenameFlags};
 use nix::sys::stat::{self, FileStat, Mode, SFlag};
 use nix::unistd::{self, Gid, Uid, UnlinkatFlags};
+use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
 /// An open directory.
 #[derive(Debug)]
-pub struct Dir(OwnedFd);
+pub struct Dir {
+    fd: OwnedFd,
+    /// Whether its file system is known to have no access control lists. Then no file in it has one.
+    has_no_access_lists: Cell<bool>,
+}
 
 /// What stands under a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,24 +51,24 @@ impl Dir {
     /// Opens a directory by its path, links followed. Only for paths that are trusted as a whole.
     pub fn open_trusted(path: &std::path::Path) -> io::Result<Self> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_PATH | OFlag::O_CLOEXEC;
-        Ok(Self(fcntl::open(path, flags, Mode::empty())?))
+        Ok(Self::from_fd(fcntl::open(path, flags, Mode::empty())?))
     }
 
     /// Takes over a descriptor.
     pub fn from_fd(fd: OwnedFd) -> Self {
-        Self(fd)
+        Self { fd, has_no_access_lists: Cell::new(false) }
     }
 
     /// Opens the directory `name`, for work in it and for reading its list.
     pub fn open_dir(&self, name: &OsStr) -> io::Result<Self> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-        Ok(Self(fcntl::openat(&self.0, name, flags, Mode::empty())?))
+        Ok(Self::from_fd(fcntl::openat(&self.fd, name, flags, Mode::empty())?))
     }
 
     /// Opens whatever stands under `name`, not to read it but to look at it.
     pub fn open_anything(&self, name: &OsStr) -> io::Result<OwnedFd> {
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        Ok(fcntl::openat(&self.0, name, flags, Mode::empty())?)
+        Ok(fcntl::openat(&self.fd, name, flags, Mode::empty())?)
     }
 
     /// Opens this directory again, so that it can be read and locked.
@@ -73,7 +78,7 @@ impl Dir {
 
     /// Owner, device and kind of this directory.
     pub fn stat(&self) -> io::Result<FileStat> {
-        Ok(stat::fstat(&self.0)?)
+        Ok(stat::fstat(&self.fd)?)
     }
 
     /// What stands under `name`.
@@ -83,7 +88,7 @@ impl Dir {
 
     /// Owner, kind and size of what stands under `name`, links not followed; `None` where nothing does.
     pub fn stat_of(&self, name: &OsStr) -> io::Result<Option<FileStat>> {
-        match stat::fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        match stat::fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(found) => Ok(Some(found)),
             Err(Errno::ENOENT) => Ok(None),
             Err(error) => Err(error.into()),
@@ -95,8 +100,8 @@ impl Dir {
         if !is(stat, SFlag::S_IFREG) || u64::try_from(stat.st_size) != Ok(bytes.len() as u64) {
             return Ok(Some(false));
         }
-        match self.read_file(name) {
-            Ok(held) => Ok(Some(held.expose() == bytes.expose())),
+        match self.open_file(name).and_then(|(file, _)| same(file, bytes.expose())) {
+            Ok(same) => Ok(Some(same)),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
             Err(error) => Err(error),
         }
@@ -104,26 +109,26 @@ impl Dir {
 
     /// Where the link `name` leads.
     pub fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
-        Ok(PathBuf::from(fcntl::readlinkat(&self.0, name)?))
+        Ok(PathBuf::from(fcntl::readlinkat(&self.fd, name)?))
     }
 
     /// Makes the directory `name`, which no one else can enter yet, and opens it.
     pub fn make_dir(&self, name: &OsStr) -> io::Result<Self> {
-        stat::mkdirat(&self.0, name, Mode::S_IRWXU)?;
+        stat::mkdirat(&self.fd, name, Mode::S_IRWXU)?;
         self.open_dir(name)
     }
 
     /// Makes the directory `name`, which everyone can pass and read, with the owner that this process has for files.
     /// The program's umask is 022, so the mode is exact.
     pub fn make_open_dir(&self, name: &OsStr) -> io::Result<()> {
-        Ok(stat::mkdirat(&self.0, name, Mode::from_bits_truncate(0o755))?)
+        Ok(stat::mkdirat(&self.fd, name, Mode::from_bits_truncate(0o755))?)
     }
 
     /// Opens the file `name` that locks are taken on, and makes it where it is missing. Nobody else may open it: whoever
     /// can, can keep every run waiting.
     pub fn open_lock_file(&self, name: &OsStr) -> io::Result<File> {
         let flags = OFlag::O_CREAT | OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let file = File::from(fcntl::openat(&self.0, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
+        let file = File::from(fcntl::openat(&self.fd, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
         let found = stat::fstat(&file)?;
         if !is(&found, SFlag::S_IFREG) || found.st_nlink != 1 || found.st_uid != users::get_effective_uid() {
             return Err(io::Error::other(format!("`{}` is not ours", name.display())));
@@ -136,13 +141,19 @@ impl Dir {
 
     /// Reads the regular file `name`.
     pub fn read_file(&self, name: &OsStr) -> io::Result<SecretBytes> {
+        let (file, found) = self.open_file(name)?;
+        super::read::read_whole(file, u64::try_from(found.st_size).unwrap_or(0))
+    }
+
+    /// Opens the regular file `name` to read it.
+    fn open_file(&self, name: &OsStr) -> io::Result<(File, FileStat)> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let file = File::from(fcntl::openat(&self.0, name, flags, Mode::empty())?);
+        let file = File::from(fcntl::openat(&self.fd, name, flags, Mode::empty())?);
         let found = stat::fstat(&file)?;
         if !is(&found, SFlag::S_IFREG) {
             return Err(io::Error::other(format!("`{}` is no regular file", name.display())));
         }
-        super::read::read_whole(file, u64::try_from(found.st_size).unwrap_or(0))
+        Ok((file, found))
     }
 
     /// Reads the text file `name`; `None` where there is none.
@@ -160,7 +171,7 @@ impl Dir {
     pub fn set_access(&self, ids: Option<Ids>, mode: u32) -> io::Result<()> {
         let is = self.stat()?;
         let is_owned = ids.is_none_or(|ids| (ids.uid, ids.gid) == (is.st_uid, is.st_gid));
-        if is_owned && is.st_mode & 0o7777 == mode { Ok(()) } else { set_access(&self.0, ids, mode) }
+        if is_owned && is.st_mode & 0o7777 == mode { Ok(()) } else { set_access(&self.fd, ids, mode) }
     }
 
     /// Makes the file `name`: unreadable to anyone, then written, then given its owner, and its mode last, whatever the
@@ -177,8 +188,10 @@ impl Dir {
 
     fn new_file(&self, name: &OsStr, bytes: &SecretBytes, ids: Option<Ids>, mode: u32) -> io::Result<File> {
         let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let mut file = File::from(fcntl::openat(&self.0, name, flags, Mode::empty())?);
-        remove_access_list(&file)?;
+        let mut file = File::from(fcntl::openat(&self.fd, name, flags, Mode::empty())?);
+        if !self.has_no_access_lists.get() && !remove_access_list(&file)? {
+            self.has_no_access_lists.set(true);
+        }
         file.write_all(bytes.expose())?;
         set_access(&file, ids, mode)?;
         Ok(file)
@@ -189,7 +202,7 @@ impl Dir {
     /// The directory may belong to a user who swaps the new link for something else before it gets its owner. So the
     /// owner is changed through a descriptor, after a look at what it stands for.
     pub fn make_link(&self, name: &OsStr, target: &OsStr, ids: Option<Ids>) -> io::Result<()> {
-        unistd::symlinkat(target, &self.0, name)?;
+        unistd::symlinkat(target, &self.fd, name)?;
         let Some(Ids { uid, gid }) = ids else { return Ok(()) };
         let link = self.open_anything(name)?;
         let made = stat::fstat(&link)?;
@@ -202,7 +215,7 @@ impl Dir {
 
     /// Moves `name` to `new_name` in this directory. A name that is taken is an error.
     pub fn rename_to_free(&self, name: &OsStr, new_name: &OsStr) -> io::Result<()> {
-        match fcntl::renameat2(&self.0, name, &self.0, new_name, RenameFlags::RENAME_NOREPLACE) {
+        match fcntl::renameat2(&self.fd, name, &self.fd, new_name, RenameFlags::RENAME_NOREPLACE) {
             // A file system that does not know the flag, such as NFS: a second name, and then the first one goes.
             Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => match self.look(name)? {
                 Standing::Directory if self.look(new_name)? == Standing::Nothing => self.rename(name, self, new_name),
@@ -223,7 +236,7 @@ impl Dir {
         self.remove_all(&new)?;
         self.write_file_to_disk(&new, bytes, ids, mode)?;
         self.rename(&new, self, name)?;
-        match unistd::fsync(&self.reopen()?.0) {
+        match unistd::fsync(&self.reopen()?.fd) {
             // Not every file system can do that with a directory.
             Ok(()) | Err(Errno::EINVAL) => Ok(()),
             Err(error) => Err(error.into()),
@@ -232,27 +245,27 @@ impl Dir {
 
     /// Moves `name` to `new_name` in `to`, in place of what stands there.
     pub fn rename(&self, name: &OsStr, to: &Dir, new_name: &OsStr) -> io::Result<()> {
-        Ok(fcntl::renameat(&self.0, name, &to.0, new_name)?)
+        Ok(fcntl::renameat(&self.fd, name, &to.fd, new_name)?)
     }
 
     /// Gives the file or link `name` a second name in `to`. A name that is taken is an error.
     pub fn hard_link(&self, name: &OsStr, to: &Dir, new_name: &OsStr) -> io::Result<()> {
-        Ok(unistd::linkat(&self.0, name, &to.0, new_name, AtFlags::empty())?)
+        Ok(unistd::linkat(&self.fd, name, &to.fd, new_name, AtFlags::empty())?)
     }
 
     /// Writes what is in memory of this file system to its disk.
     pub fn sync(&self) -> io::Result<()> {
-        Ok(unistd::syncfs(&self.0)?)
+        Ok(unistd::syncfs(&self.fd)?)
     }
 
     /// Swaps `name` with `other_name` in `other`.
     pub fn exchange(&self, name: &OsStr, other: &Dir, other_name: &OsStr) -> io::Result<()> {
-        Ok(fcntl::renameat2(&self.0, name, &other.0, other_name, RenameFlags::RENAME_EXCHANGE)?)
+        Ok(fcntl::renameat2(&self.fd, name, &other.fd, other_name, RenameFlags::RENAME_EXCHANGE)?)
     }
 
     /// The names in this directory.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
-        let mut dir = nix::dir::Dir::from_fd(self.reopen()?.0)?;
+        let mut dir = nix::dir::Dir::from_fd(self.reopen()?.fd)?;
         dir.iter()
             .map(|entry| {
                 let entry = entry?;
@@ -265,12 +278,12 @@ impl Dir {
 
     /// Removes the file or link `name`.
     pub fn remove_file(&self, name: &OsStr) -> io::Result<()> {
-        Ok(unistd::unlinkat(&self.0, name, UnlinkatFlags::NoRemoveDir)?)
+        Ok(unistd::unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir)?)
     }
 
     /// Removes the empty directory `name`.
     pub fn remove_empty_dir(&self, name: &OsStr) -> io::Result<()> {
-        Ok(unistd::unlinkat(&self.0, name, UnlinkatFlags::RemoveDir)?)
+        Ok(unistd::unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir)?)
     }
 
     /// Removes `name` and all below it. Links are removed, never followed, and another file system is not entered.
@@ -293,12 +306,12 @@ impl Dir {
 
     /// A path that leads to this directory whatever happens to its names. It is valid while `self` is.
     pub fn proc_path(&self) -> PathBuf {
-        format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
+        format!("/proc/self/fd/{}", self.fd.as_raw_fd()).into()
     }
 
     /// The descriptor.
     pub fn fd(&self) -> &OwnedFd {
-        &self.0
+        &self.fd
     }
 }
 
@@ -312,11 +325,35 @@ pub fn written(found: &FileStat) -> i64 {
     found.st_mtime.saturating_mul(1_000_000_000).saturating_add(found.st_mtime_nsec)
 }
 
-/// Leaves a file with nothing but its owner and its mode to say who may read it.
-fn remove_access_list(file: &File) -> io::Result<()> {
+/// Whether a file holds `bytes`. One that is as long as they are takes a single call to read.
+fn same(mut file: File, bytes: &[u8]) -> io::Result<bool> {
+    const PART: usize = 64 * 1024;
+    let mut held = SecretBytes::new(vec![0; PART.min(bytes.len() + 1)]);
+    let mut rest = bytes;
+    loop {
+        let length = match held.with_mut(|held| file.read(held)) {
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let Some((part, behind)) = rest.split_at_checked(length) else { return Ok(false) };
+        if held.expose().get(..length) != Some(part) {
+            return Ok(false);
+        }
+        rest = behind;
+        // A regular file gives less than it is asked for only where it ends.
+        if length < held.len() && (length == 0 || rest.is_empty()) {
+            return Ok(rest.is_empty());
+        }
+    }
+}
+
+/// Leaves a file with nothing but its owner and its mode to say who may read it. Gives whether its file system knows lists
+/// of others at all.
+fn remove_access_list(file: &File) -> io::Result<bool> {
     match rustix::fs::fremovexattr(file, "system.posix_acl_access") {
-        // It has none, or its file system knows none.
-        Ok(()) | Err(rustix::io::Errno::NODATA | rustix::io::Errno::OPNOTSUPP) => Ok(()),
+        Ok(()) | Err(rustix::io::Errno::NODATA) => Ok(true),
+        Err(rustix::io::Errno::OPNOTSUPP) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

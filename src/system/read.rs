@@ -3,7 +3,7 @@
 use crate::secret::SecretBytes;
 use nix::fcntl::OFlag;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -31,18 +31,9 @@ pub fn read(path: &Path) -> io::Result<SecretBytes> {
 /// Reads an open file, which is expected to have this size.
 pub(super) fn read_whole(file: File, size: u64) -> io::Result<SecretBytes> {
     let capacity = usize::try_from(size.min(LARGEST)).map_err(io::Error::other)?;
+    // One byte more than is expected, so that the end is found without another buffer.
     let mut bytes = SecretBytes::with_capacity(capacity + 1);
-    // One byte more than is expected, so that the end is found at once. It is wiped, which takes its time.
-    let mut chunk = zeroize::Zeroizing::new(vec![0u8; (capacity + 1).clamp(512, 64 * 1024)]);
-    let mut reader = file.take(LARGEST + 1);
-    loop {
-        match reader.read(chunk.as_mut_slice()) {
-            Ok(0) => break,
-            Ok(length) => bytes.push(chunk.get(..length).unwrap_or_default()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    bytes.read_from(file, LARGEST + 1)?;
     match bytes.len() as u64 > LARGEST {
         true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is larger than 1 GiB")),
         false => Ok(bytes),
