@@ -70,8 +70,7 @@ impl Opener for Gpg {
         false
     }
 
-    /// gpg tells which secret keys it has without asking anyone, so it is never asked to decrypt for a key it has not:
-    /// a person would be asked for the passphrase or the smartcard of another.
+    /// gpg tells which secret keys it has without asking anyone.
     fn fits(&self, key: &MasterKey) -> Fit {
         let MasterKey::Pgp { fingerprint, .. } = key else { return Fit::No };
         match self.fingerprints.get_or_init(|| self.list()) {
@@ -86,15 +85,30 @@ impl Opener for Gpg {
         }
     }
 
+    /// Most machines have the key of the file, so gpg is not asked first: that would be a second run of it. It asks nobody for
+    /// a passphrase or a smartcard where it does not have the key.
+    fn may_open(&self, key: &MasterKey) -> Fit {
+        match (self.fingerprints.get(), key) {
+            (None, MasterKey::Pgp { .. }) => Fit::Costly,
+            _ => self.fits(key),
+        }
+    }
+
     fn open(&self, key: &MasterKey) -> Unwrapped {
         let MasterKey::Pgp { enc, .. } = key else { return Unwrapped::NotMine };
         if let Some(Err(why)) = self.fingerprints.get() {
             return Broken::Identity(why.clone()).into();
         }
-        match self.host.run(&self.call(&["--decrypt"], enc.as_bytes())) {
-            Ok(finished) if finished.succeeded => Unwrapped::Opened(finished.output),
-            Ok(finished) => Broken::Identity(format!("gpg cannot decrypt it: {}", finished.complaint)).into(),
-            Err(error) => Broken::Identity(format!("{}: {error}", self.program.display())).into(),
+        let why = match self.host.run(&self.call(&["--decrypt"], enc.as_bytes())) {
+            Ok(finished) if finished.succeeded => return Unwrapped::Opened(finished.output),
+            Ok(finished) => format!("gpg cannot decrypt it: {}", finished.complaint),
+            Err(error) => format!("{}: {error}", self.program.display()),
+        };
+        // Whether that is worth telling depends on whether the key is here at all.
+        match (self.fits(key), self.fingerprints.get()) {
+            (Fit::No, _) => Unwrapped::NotMine,
+            (_, Some(Err(why))) => Broken::Identity(why.clone()).into(),
+            _ => Broken::Identity(why).into(),
         }
     }
 }

@@ -157,7 +157,7 @@ pub(crate) fn is_a_key(text: &str) -> bool {
 pub(super) mod tests {
     use super::*;
     use crate::identity::host::{Call, Finished};
-    use crate::sops::data_key::{Effort, Keyring, Unwrapped};
+    use crate::sops::data_key::{Broken, Effort, Keyring, Unwrapped};
     use crate::sops::metadata::MasterKey;
     use std::collections::BTreeMap;
     use std::sync::Mutex;
@@ -184,7 +184,8 @@ pub(super) mod tests {
             let line: Vec<String> = variables.chain([program.to_owned()]).chain(words.map(str::to_owned)).collect();
             self.happened.lock().unwrap().push(line.join(" "));
             let output = *self.programs.get(program).ok_or(io::ErrorKind::NotFound)?;
-            Ok(Finished { succeeded: true, output: output.into(), complaint: String::new() })
+            let succeeded = call.input != b"to somebody else";
+            Ok(Finished { succeeded, output: output.into(), complaint: "no".to_owned() })
         }
 
         fn ask(&self, question: &str) -> Result<SecretBytes, String> {
@@ -285,25 +286,44 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn gpg_is_asked_only_for_keys_that_it_has() {
+    fn gpg_runs_once_for_a_key_that_it_has_and_tells_of_no_other() {
         let listing = "sec:u:3072:1:\nfpr:::::::::0123456789ABCDEF0123456789ABCDEF01234567:\n";
         let machine = Arc::new(Machine { programs: BTreeMap::from([("gpg", listing)]), ..Machine::default() });
         let host: Arc<dyn Host> = machine.clone();
         let sources = KeySources { gnupg_home: Some("/gnupg".into()), ..KeySources::default() };
-        let identities = Identities::load(&sources, &Variables::new(), &host);
-        let key = |fingerprint: &str| MasterKey::Pgp { fingerprint: fingerprint.into(), enc: "message".into() };
-        assert!(matches!(
-            identities.unwrap(&key("FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"), Effort::Costly),
-            Unwrapped::NotMine
-        ));
-        assert!(matches!(
-            identities.unwrap(&key("0123456789ABCDEF0123456789ABCDEF01234567"), Effort::Costly),
-            Unwrapped::Opened(_)
-        ));
+        let ours =
+            MasterKey::Pgp { fingerprint: "0123456789ABCDEF0123456789ABCDEF01234567".into(), enc: "message".into() };
+        let others = MasterKey::Pgp {
+            fingerprint: "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF".into(),
+            enc: "to somebody else".into(),
+        };
         let common = "GNUPGHOME=/gnupg gpg --no-default-recipient --batch --quiet";
-        assert_eq!(
-            *machine.happened.lock().unwrap(),
-            [format!("{common} --with-colons --list-secret-keys"), format!("{common} --decrypt")]
-        );
+        let (decrypt, list) = (format!("{common} --decrypt"), format!("{common} --with-colons --list-secret-keys"));
+
+        let identities = Identities::load(&sources, &Variables::new(), &host);
+        assert!(matches!(identities.unwrap(&ours, Effort::Costly), Unwrapped::Opened(_)));
+        assert_eq!(std::mem::take(&mut *machine.happened.lock().unwrap()), std::slice::from_ref(&decrypt));
+
+        // Once it is known which keys it has, it is not run for others.
+        for _ in 0..2 {
+            assert!(matches!(identities.unwrap(&others, Effort::Costly), Unwrapped::NotMine));
+        }
+        assert!(matches!(identities.unwrap(&ours, Effort::Costly), Unwrapped::Opened(_)));
+        assert_eq!(*machine.happened.lock().unwrap(), [decrypt.clone(), list, decrypt]);
+    }
+
+    #[test]
+    fn why_gpg_failed_is_told_where_it_has_the_key() {
+        let listing = "fpr:::::::::0123456789ABCDEF0123456789ABCDEF01234567:\n";
+        let machine = Arc::new(Machine { programs: BTreeMap::from([("gpg", listing)]), ..Machine::default() });
+        let host: Arc<dyn Host> = machine;
+        let sources = KeySources { gnupg_home: Some("/gnupg".into()), ..KeySources::default() };
+        let key = MasterKey::Pgp {
+            fingerprint: "0123456789ABCDEF0123456789ABCDEF01234567".into(),
+            enc: "to somebody else".into(),
+        };
+        let answer = Identities::load(&sources, &Variables::new(), &host).unwrap(&key, Effort::Costly);
+        let Unwrapped::Broken(reasons) = answer else { panic!("it was not told") };
+        assert!(reasons == [Broken::Identity("gpg cannot decrypt it: no".to_owned())]);
     }
 }

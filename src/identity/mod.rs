@@ -55,6 +55,11 @@ trait Opener: Send + Sync {
     /// Whether this may be the one for `key`, as far as can be told without asking anyone.
     fn fits(&self, key: &MasterKey) -> Fit;
 
+    /// How likely it is to open `key`, for those who try at once: what takes a program to be told may be left open.
+    fn may_open(&self, key: &MasterKey) -> Fit {
+        self.fits(key)
+    }
+
     /// Tries to open `key`.
     fn open(&self, key: &MasterKey) -> Unwrapped;
 
@@ -196,7 +201,7 @@ fn open<'a>(
     wanted: impl Fn(Fit) -> bool,
 ) -> (Option<usize>, Unwrapped) {
     let mut candidates: Vec<(Fit, usize, &dyn Opener)> =
-        openers.enumerate().map(|(number, opener)| (opener.fits(key), number, opener)).collect();
+        openers.enumerate().map(|(number, opener)| (opener.may_open(key), number, opener)).collect();
     candidates.retain(|(fit, ..)| wanted(*fit));
     // Costs may change at any time: a key is unlocked for another file. They are asked for once.
     candidates.sort_by_cached_key(|(fit, _, opener)| (*fit, opener.is_costly()));
