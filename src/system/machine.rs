@@ -1,6 +1,7 @@
 //! The machine that identities ask: its files, its programs, and the person in front of it.
 
 use super::ask::{self, Answer};
+use super::process::prepare_to_wait;
 use super::read::read;
 use crate::error::printable;
 use crate::identity::host::{Call, Finished, Host, Waiting};
@@ -72,6 +73,7 @@ impl Host for Machine {
     }
 
     fn wait_for(&self, what: &str) -> Waiting {
+        prepare_to_wait();
         let (end, ended) = mpsc::channel();
         let message = format!("waiting for {what}, which may want a passphrase, a PIN or a touch");
         let told = self.voice.told(Level::Info, &printable(&message));
@@ -89,12 +91,14 @@ impl Host for Machine {
     }
 
     fn ask(&self, question: &str) -> Result<SecretBytes, String> {
+        prepare_to_wait();
         let _one_at_a_time = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         let _waiting = (!ask::is_seen()).then(|| self.wait_for("systemd-ask-password"));
         ask::ask(question, Answer::Hidden)
     }
 
     fn confirm(&self, question: &str, yes: &str, no: Option<&str>) -> Option<bool> {
+        prepare_to_wait();
         let _one_at_a_time = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         let question = format!("{question} (y: {yes}, n: {})", no.unwrap_or("no"));
         let answer = ask::ask(&question, Answer::Shown).ok()?;

@@ -5,6 +5,7 @@ use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+use std::sync::Once;
 
 /// Prepares the process: no core dump may hold a secret, no swap device where that may be prevented, and directories that
 /// are made get the mode that is asked for, whatever umask the caller has.
@@ -14,8 +15,24 @@ pub fn prepare() -> std::io::Result<()> {
     nix::sys::prctl::set_dumpable(false)?;
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
     drop_power()?;
-    lock_memory();
+    if has_swap() {
+        lock_memory();
+    }
     Ok(())
+}
+
+/// Prepares the process for a person or another program that it waits for. That may take long, and in the meantime there may
+/// come to be a swap device, as while a machine starts.
+pub fn prepare_to_wait() {
+    static LOCKED: Once = Once::new();
+    LOCKED.call_once(lock_memory);
+}
+
+/// Whether there is something that memory could be written to. Without it there is nothing to lock it for, and that would be
+/// a tenth of what an installation takes.
+fn has_swap() -> bool {
+    // The first line is a heading.
+    std::fs::read_to_string("/proc/swaps").map_or(true, |swaps| swaps.lines().count() > 1)
 }
 
 /// What an installation needs of root's power.

@@ -6,7 +6,7 @@ use crate::machine::{Machine, collect};
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -55,12 +55,18 @@ fn needles() -> Vec<(String, Vec<u8>)> {
 
 /// The program, held by strace at the first of these calls.
 fn held_at(machine: &Machine, call: &str) -> (Child, u32) {
+    held(under_strace(machine, call).env("SOPS_AGE_KEY", age_key()), call)
+}
+
+fn under_strace(machine: &Machine, call: &str) -> Command {
     let manifest = manifest(machine);
     let inject = format!("inject={call}:delay_enter=2000000:when=1");
     let options = ["-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject];
-    let mut strace = machine.strace(&options, &["install", manifest.to_str().unwrap()]);
-    strace.env("SOPS_AGE_KEY", age_key()).stdout(Stdio::null()).stderr(Stdio::null());
-    let child = strace.spawn().unwrap();
+    machine.strace(&options, &["install", manifest.to_str().unwrap()])
+}
+
+fn held(strace: &mut Command, call: &str) -> (Child, u32) {
+    let child = strace.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let process = program_at(&child, call);
     (child, process)
 }
@@ -150,25 +156,53 @@ fn no_plaintext_and_no_key_is_in_memory_when_the_program_ends() {
     assert!(!has_key, "the key can be read in the environment that the program was started with");
 }
 
+/// The value of a field of `/proc/PROCESS/status`.
+fn status(process: u32, name: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {status}"));
+    line.split_whitespace().nth(1).unwrap().to_owned()
+}
+
+/// Whether all memory of a process is locked, with how much that is.
+fn is_locked(process: u32) -> (bool, String) {
+    let [locked, resident] = ["VmLck:", "VmRSS:"].map(|name| status(process, name).parse::<u64>().unwrap());
+    (locked >= resident && resident > 0, format!("{locked} kB of {resident} kB are locked"))
+}
+
 #[test]
 fn memory_goes_to_no_core_dump_and_where_that_may_be_done_to_no_swap() {
     let Some(machine) = machine("residue::memory_goes_to_no_core_dump") else { return };
     let (mut child, process) = held_at(&machine, "renameat");
     let limits = fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let capabilities = status(process, "CapEff:");
     assert!(child.wait().unwrap().success());
+    machine.unmount();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
-    let field = |name: &str| {
-        let line = status.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {status}"));
-        line.split_whitespace().nth(1).unwrap().to_owned()
-    };
     const CAP_IPC_LOCK: u64 = 1 << 14;
-    if u64::from_str_radix(&field("CapEff:"), 16).unwrap() & CAP_IPC_LOCK == 0 {
+    if u64::from_str_radix(&capabilities, 16).unwrap() & CAP_IPC_LOCK == 0 {
         return skip("residue::memory_goes_to_no_swap", "CAP_IPC_LOCK");
     }
-    let [locked, resident] = ["VmLck:", "VmRSS:"].map(|name| field(name).parse::<u64>().unwrap());
-    assert!(locked >= resident && resident > 0, "{locked} kB of {resident} kB are locked");
+
+    // A machine with swap, whether or not this is one.
+    let swaps = machine.sandbox.write("swaps", "Filename Type Size Used Priority\n/dev/sda2 partition 1 0 -2\n");
+    let strace = under_strace(&machine, "renameat");
+    let mut with_swap = Command::new("unshare");
+    with_swap.args(["--mount", "sh", "-c", "mount --bind \"$0\" /proc/swaps && exec \"$@\""]).arg(swaps);
+    with_swap.arg(strace.get_program()).args(strace.get_args()).current_dir(machine.path(""));
+    with_swap.env("SOPS_AGE_KEY", age_key()).env("STATE_DIRECTORY", machine.path("state"));
+    let (mut child, process) = held(&mut with_swap, "renameat");
+    let (is_all, how_much) = is_locked(process);
+    assert!(child.wait().unwrap().success());
+    assert!(is_all, "with swap, {how_much}");
+
+    // One that waited for another program, and may get swap meanwhile.
+    let key = machine.sandbox.write("key.sh", format!("echo {}", age_key()));
+    let command = format!("sh {}", key.display());
+    let (mut child, process) = held(under_strace(&machine, "renameat").env("SOPS_AGE_KEY_CMD", command), "renameat");
+    let (is_all, how_much) = is_locked(process);
+    assert!(child.wait().unwrap().success());
+    assert!(is_all, "after it waited, {how_much}");
 }
 
 #[test]
