@@ -11,6 +11,10 @@ pub trait Accounts {
     fn user(&self, name: &str) -> io::Result<Option<Ids>>;
     /// The group called `name`.
     fn group(&self, name: &str) -> io::Result<Option<u32>>;
+    /// The group called `name`, if the host itself has it and no service of a network.
+    fn local_group(&self, name: &str) -> io::Result<Option<u32>> {
+        self.group(name)
+    }
     /// Names of users or groups that exist, for suggestions.
     fn known(&self) -> Vec<String>;
 }
@@ -75,14 +79,15 @@ fn lookup_failed(kind: &str, name: &str, why: io::Error) -> Error {
         .help("check the name services that nsswitch.conf lists")
 }
 
-/// Directories belong to root and to the group `keys`, as sops-nix has it. Where there is no such group they belong to
-/// root's: that lets fewer in, never more.
+/// Directories belong to root and to the group `keys`, as sops-nix has it. Where the host has no such group they belong to
+/// root's: that lets fewer in, never more. A group of that name in a directory service is not what is meant, and such a
+/// service may not answer yet while the machine starts.
 pub(super) fn directories(storage: Storage, owners: &Owners<'_>) -> Result<Option<Ids>> {
     match (storage, owners) {
         (Storage::UserDirectory, _) | (_, Owners::Caller) => Ok(None),
         (_, Owners::AllRoot) => Ok(Some(Ids { uid: 0, gid: 0 })),
         (_, Owners::Accounts(accounts)) => {
-            let keys = accounts.group("keys").map_err(|why| lookup_failed("group", "keys", why))?;
+            let keys = accounts.local_group("keys").map_err(|why| lookup_failed("group", "keys", why))?;
             Ok(Some(Ids { uid: 0, gid: keys.unwrap_or(0) }))
         }
     }

@@ -21,6 +21,14 @@ impl Accounts for HostAccounts {
         Ok(nix::unistd::Group::from_name(name)?.map(|group| group.gid.as_raw()))
     }
 
+    fn local_group(&self, name: &str) -> io::Result<Option<u32>> {
+        match fs::read("/etc/group") {
+            Ok(groups) => Ok(find(&String::from_utf8_lossy(&groups), name)?.map(|(gid, _)| gid)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn known(&self) -> Vec<String> {
         // They serve for suggestions only, so a file that cannot be read is none.
         let files = ["/etc/passwd", "/etc/group"].map(|file| fs::read_to_string(file).unwrap_or_default());
@@ -134,5 +142,7 @@ mod tests {
         assert_eq!(HostAccounts.user("root").unwrap(), Some(Ids { uid: 0, gid: 0 }));
         assert_eq!(HostAccounts.user("no-such-user-here").unwrap(), None);
         assert_eq!(HostAccounts.group("no-such-group-here").unwrap(), None);
+        assert_eq!(HostAccounts.local_group("root").unwrap(), Some(0));
+        assert_eq!(HostAccounts.local_group("no-such-group-here").unwrap(), None);
     }
 }
