@@ -10,6 +10,9 @@ use super::{
 use crate::error::{Error, Result, nearest};
 use crate::sops::convert::Output;
 use crate::sops::format::Format;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A manifest whose parts have been read, before they are looked at together.
 pub(super) struct Draft {
@@ -61,6 +64,21 @@ impl Draft {
                 Err(errors)
             }
         }
+    }
+}
+
+/// The paths of sops files, each of them once: ten thousand secrets may come from one.
+#[derive(Default)]
+pub(super) struct SopsFiles(HashSet<Arc<Path>>);
+
+impl SopsFiles {
+    pub(super) fn take(&mut self, path: PathBuf) -> Arc<Path> {
+        if let Some(known) = self.0.get(path.as_path()) {
+            return Arc::clone(known);
+        }
+        let path: Arc<Path> = path.into();
+        self.0.insert(Arc::clone(&path));
+        path
     }
 }
 

@@ -120,7 +120,7 @@ pub fn read<T: DeserializeOwned>(text: &str, file: &Path, what: &str) -> Result<
     read_as(text, file, Syntax::of(text, file), what)
 }
 
-fn read_as<T: DeserializeOwned>(text: &str, file: &Path, syntax: Syntax, what: &str) -> Result<T> {
+fn read_as<'a, T: Deserialize<'a>>(text: &'a str, file: &Path, syntax: Syntax, what: &str) -> Result<T> {
     if syntax == Syntax::Yaml {
         size::check(text).map_err(|error| error.within(format_args!("{what} {}", file.display())))?;
     }

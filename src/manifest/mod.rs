@@ -24,6 +24,7 @@ use path::AbsolutePath;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use unit::UnitName;
 
 /// A valid manifest. What it leaves open is what only this host knows: accounts, and what the files hold.
@@ -58,8 +59,8 @@ pub struct Manifest {
 pub struct Secret {
     /// Its name: its path below the live generation.
     pub name: Name,
-    /// The sops file.
-    pub sops_file: PathBuf,
+    /// The sops file. Secrets of one file share its path.
+    pub sops_file: Arc<Path>,
     /// The format of the sops file.
     pub format: Format,
     /// What of the file is installed.

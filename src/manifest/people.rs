@@ -1,6 +1,6 @@
 //! The form for people: secrets keyed by name, everything else with a default, and no slip goes unnoticed.
 
-use super::common::{self, Draft};
+use super::common::{self, Draft, SopsFiles};
 use super::form::Pairs;
 use super::{
     Access, Group, Installation, KeyRequest, KeySources, Log, Manifest, Mode, Owner, Placeholders, Secret,
@@ -152,11 +152,11 @@ pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::re
         surroundings,
     };
     let symlink_path = paths.path("symlinkPath", paths.symlink_path);
-    let (mut secrets, mut templates) = (Vec::new(), Vec::new());
+    let (mut secrets, mut templates, mut sops_files) = (Vec::new(), Vec::new(), SopsFiles::default());
     // Nothing that lies below the link can be read without it, and one error says enough.
     if symlink_path.is_ok() {
         for (name, secret) in raw.secrets.iter().flat_map(|secrets| &secrets.0) {
-            match self::secret(name, secret, &raw, &paths) {
+            match self::secret(name, secret, &raw, &paths, &mut sops_files) {
                 Ok(secret) => secrets.push(secret),
                 Err(error) => errors.push(error.within(format_args!("secret `{name}`"))),
             }
@@ -209,7 +209,13 @@ pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::re
     .finish()
 }
 
-fn secret(name: &str, raw: &RawSecret, manifest: &RawManifest, paths: &Paths<'_>) -> Result<Secret> {
+fn secret(
+    name: &str,
+    raw: &RawSecret,
+    manifest: &RawManifest,
+    paths: &Paths<'_>,
+    sops_files: &mut SopsFiles,
+) -> Result<Secret> {
     let valid = common::secret_name(name)?;
     let Some(sops_file) = raw.sops_file.as_ref().or(manifest.default_sops_file.as_ref()) else {
         return Err(Error::new("it has no `sopsFile`, and there is no `defaultSopsFile`")
@@ -225,7 +231,7 @@ fn secret(name: &str, raw: &RawSecret, manifest: &RawManifest, paths: &Paths<'_>
         key: key(name, raw.key.as_ref(), manifest.default_sops_key.as_ref(), format)?,
         file: raw.installation(valid.as_str(), paths)?,
         name: valid,
-        sops_file: paths.surroundings.base.join(sops_file),
+        sops_file: sops_files.take(paths.surroundings.base.join(sops_file)),
         format,
         output: common::output(raw.output.as_deref())?,
     })

@@ -1,7 +1,7 @@
 //! The form that sops-nix's modules write. It is a program's output, so what is not known is left alone, and null is the
 //! same as absent, as in Go.
 
-use super::common::{self, Draft};
+use super::common::{self, Draft, SopsFiles};
 use super::{
     Access, Group, Installation, KeyRequest, KeySources, Log, Manifest, Mode, OnError, Owner, Placeholder,
     Placeholders, Secret, Surroundings, Template, TemplateText,
@@ -10,18 +10,22 @@ use crate::error::{Error, Result};
 use crate::escape::Escape;
 use crate::sops::format::Format;
 use crate::sops::key::KeyPath;
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Deref;
 use std::path::PathBuf;
 
 /// The manifest as the modules write it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct RawManifest {
-    #[serde(default, deserialize_with = "null_is_default")]
-    secrets: Vec<RawFile>,
-    #[serde(default, deserialize_with = "null_is_default")]
-    templates: Vec<RawFile>,
+pub(super) struct RawManifest<'a> {
+    #[serde(borrow, default, deserialize_with = "null_is_default")]
+    secrets: Vec<RawFile<'a>>,
+    #[serde(borrow, default, deserialize_with = "null_is_default")]
+    templates: Vec<RawFile<'a>>,
     #[serde(default, deserialize_with = "null_is_default")]
     placeholder_by_secret_name: BTreeMap<String, String>,
     /// Not of sops-nix, but of our own module, as the other fields that say so: placeholders with an escape, by text.
@@ -75,13 +79,13 @@ struct RawLogging {
 /// type into another, and that takes fifty times its size.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "the fields of a secret or a template")]
-struct RawFile {
-    #[serde(default, deserialize_with = "null_is_default")]
-    name: String,
-    #[serde(default, deserialize_with = "null_is_default")]
-    path: String,
-    #[serde(default, deserialize_with = "null_is_default")]
-    mode: String,
+struct RawFile<'a> {
+    #[serde(borrow, default)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
+    path: Text<'a>,
+    #[serde(borrow, default)]
+    mode: Text<'a>,
     owner: Option<String>,
     #[serde(default, deserialize_with = "null_is_default")]
     uid: u32,
@@ -97,19 +101,60 @@ struct RawFile {
     /// Of our own module.
     on_conflict: Option<String>,
     /// Of a secret, as the next three.
-    #[serde(default, deserialize_with = "null_is_default")]
-    key: String,
-    #[serde(default, deserialize_with = "null_is_default")]
-    sops_file: PathBuf,
-    #[serde(default, deserialize_with = "null_is_default")]
-    format: String,
+    #[serde(borrow, default)]
+    key: Text<'a>,
+    #[serde(borrow, default)]
+    sops_file: Text<'a>,
+    #[serde(borrow, default)]
+    format: Text<'a>,
     /// Of our own module.
     output: Option<String>,
     /// Of a template, as the next one.
-    #[serde(default, deserialize_with = "null_is_default")]
-    content: String,
-    #[serde(default, deserialize_with = "null_is_default")]
-    file: PathBuf,
+    #[serde(borrow, default)]
+    content: Text<'a>,
+    #[serde(borrow, default)]
+    file: Text<'a>,
+}
+
+/// Text that stays where it stands in the manifest if it stands there without escapes: there may be ten thousand secrets.
+/// Null is the empty text.
+#[derive(Default)]
+struct Text<'a>(Cow<'a, str>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Take;
+        impl<'de> Visitor<'de> for Take {
+            type Value = Text<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> std::result::Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> std::result::Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+            fn visit_some<D: Deserializer<'de>>(self, text: D) -> std::result::Result<Text<'de>, D::Error> {
+                text.deserialize_str(self)
+            }
+            fn visit_none<E>(self) -> std::result::Result<Text<'de>, E> {
+                Ok(Text::default())
+            }
+            fn visit_unit<E>(self) -> std::result::Result<Text<'de>, E> {
+                Ok(Text::default())
+            }
+        }
+        deserializer.deserialize_option(Take)
+    }
 }
 
 /// Go's decoder leaves a field at its zero value where the JSON says null.
@@ -119,15 +164,16 @@ fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::result::Result<Manifest, Vec<Error>> {
+pub(super) fn manifest(raw: RawManifest<'_>, surroundings: &Surroundings) -> std::result::Result<Manifest, Vec<Error>> {
     let mut errors = Vec::new();
     let path = |field: &str, text: &str| common::path(field, text, raw.user_mode, surroundings);
     let mut collect = |kind: &str, name: &str, result: Result<()>| {
         errors.extend(result.err().map(|error| error.within(format_args!("{kind} `{name}`"))));
     };
-    let mut secrets = Vec::new();
+    let mut secrets = Vec::with_capacity(raw.secrets.len());
+    let mut sops_files = SopsFiles::default();
     for secret in &raw.secrets {
-        let parsed = self::secret(secret, &raw, surroundings).map(|secret| secrets.push(secret));
+        let parsed = self::secret(secret, &raw, surroundings, &mut sops_files).map(|secret| secrets.push(secret));
         collect("secret", &secret.name, parsed);
     }
     let mut templates = Vec::new();
@@ -181,35 +227,40 @@ pub(super) fn manifest(raw: RawManifest, surroundings: &Surroundings) -> std::re
     .finish()
 }
 
-fn secret(raw: &RawFile, manifest: &RawManifest, surroundings: &Surroundings) -> Result<Secret> {
+fn secret(
+    raw: &RawFile<'_>,
+    manifest: &RawManifest<'_>,
+    surroundings: &Surroundings,
+    sops_files: &mut SopsFiles,
+) -> Result<Secret> {
     let name = common::secret_name(&raw.name)?;
-    if raw.sops_file.as_os_str().is_empty() {
+    if raw.sops_file.is_empty() {
         return Err(Error::new("it has no `sopsFile`").help("set `sops.defaultSopsFile`, or `sopsFile` of the secret"));
     }
-    let format = match raw.format.as_str() {
+    let format = match &*raw.format {
         "" => Format::Yaml,
         name => common::format(name)?,
     };
     Ok(Secret {
-        key: match (format, raw.key.as_str()) {
+        key: match (format, &*raw.key) {
             (Format::Binary | Format::Age, _) | (_, "") => KeyRequest::Whole,
             (Format::Yaml | Format::Json, key) => KeyRequest::Key(KeyPath::new(key)),
             (Format::Dotenv | Format::Ini, key) => KeyRequest::KeyOrWhole(KeyPath::new(key)),
         },
         name,
-        sops_file: surroundings.base.join(&raw.sops_file),
+        sops_file: sops_files.take(surroundings.base.join(&*raw.sops_file)),
         format,
         output: common::output(raw.output.as_deref())?,
         file: installation(raw, manifest, surroundings)?,
     })
 }
 
-fn template(raw: &RawFile, manifest: &RawManifest, surroundings: &Surroundings) -> Result<Template> {
+fn template(raw: &RawFile<'_>, manifest: &RawManifest<'_>, surroundings: &Surroundings) -> Result<Template> {
     Ok(Template {
         name: common::name(&raw.name)?,
-        text: match (raw.content.is_empty(), raw.file.as_os_str().is_empty()) {
-            (false, _) => TemplateText::Inline(raw.content.clone()),
-            (true, false) => TemplateText::File(surroundings.base.join(&raw.file)),
+        text: match (raw.content.is_empty(), raw.file.is_empty()) {
+            (false, _) => TemplateText::Inline(raw.content.to_string()),
+            (true, false) => TemplateText::File(surroundings.base.join(&*raw.file)),
             (true, true) => {
                 return Err(Error::new("it has neither `content` nor `file`").help("set one of them"));
             }
@@ -218,7 +269,7 @@ fn template(raw: &RawFile, manifest: &RawManifest, surroundings: &Surroundings) 
     })
 }
 
-fn installation(raw: &RawFile, manifest: &RawManifest, surroundings: &Surroundings) -> Result<Installation> {
+fn installation(raw: &RawFile<'_>, manifest: &RawManifest<'_>, surroundings: &Surroundings) -> Result<Installation> {
     Ok(Installation {
         access: Access {
             owner: match &raw.owner {
@@ -242,9 +293,10 @@ fn installation(raw: &RawFile, manifest: &RawManifest, surroundings: &Surroundin
 
 /// Every secret needs its placeholder where there are templates, as in sops-nix. Placeholders of names that are no
 /// secret of this manifest are kept too: one that stands in a template is then told apart from mere text.
-fn placeholders(raw: &RawManifest) -> Result<BTreeMap<String, Placeholder>> {
-    if let Some(secret) = raw.secrets.iter().find(|secret| !raw.placeholder_by_secret_name.contains_key(&secret.name)) {
-        return Err(Error::new(format!("`placeholderBySecretName` has no placeholder for `{}`", secret.name))
+fn placeholders(raw: &RawManifest<'_>) -> Result<BTreeMap<String, Placeholder>> {
+    if let Some(secret) = raw.secrets.iter().find(|secret| !raw.placeholder_by_secret_name.contains_key(&*secret.name))
+    {
+        return Err(Error::new(format!("`placeholderBySecretName` has no placeholder for `{}`", &*secret.name))
             .help("add it, or make the manifest again with the module"));
     }
     let plain = raw.placeholder_by_secret_name.iter().map(|(name, text)| (text, name, Ok(None)));

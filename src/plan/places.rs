@@ -6,18 +6,18 @@ use crate::generation;
 use crate::manifest::name::{Name, collision};
 use crate::manifest::path::AbsolutePath;
 use crate::manifest::{Install, Installation, Manifest};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 /// The places that a manifest wants.
 pub(super) struct Places<'a> {
     manifest: &'a Manifest,
-    taken: BTreeMap<AbsolutePath, Source<'a>>,
+    taken: HashMap<&'a AbsolutePath, Source<'a>>,
     inner_links: Vec<InnerLink>,
 }
 
 impl<'a> Places<'a> {
     pub(super) fn new(manifest: &'a Manifest) -> Self {
-        Self { manifest, taken: BTreeMap::new(), inner_links: Vec::new() }
+        Self { manifest, taken: HashMap::new(), inner_links: Vec::new() }
     }
 
     /// Takes the place where a target is wanted, and gives what is to stand there if that is outside of the generation.
@@ -26,24 +26,24 @@ impl<'a> Places<'a> {
         position: usize,
         source: Source<'a>,
         file: &str,
-        installation: &Installation,
+        installation: &'a Installation,
         ids: Option<Ids>,
     ) -> Result<Option<Outside>> {
         let path = &installation.path;
-        let target = self.manifest.symlink_path.join(file);
-        let lies_there = *path == target;
-        if installation.install == Install::Copy && path.below(&self.manifest.symlink_path).is_some() {
+        let below = path.below(&self.manifest.symlink_path);
+        if installation.install == Install::Copy && below.is_some() {
             return Err(Error::new("`install: copy` has no meaning where the secret itself lies")
                 .help("set `path` to the place where the copy is wanted, or take `install` out"));
         }
-        if let Some(other) = self.taken.insert(path.clone(), source) {
+        if let Some(other) = self.taken.insert(path, source) {
             return Err(Error::new(format!("its path {path} is also that of the {other}")).help("change one of them"));
         }
-        if lies_there {
+        if below == Some(file) {
             return Ok(None);
         }
         self.check_store(path)?;
-        if let Some(name) = path.below(&self.manifest.symlink_path) {
+        let target = self.manifest.symlink_path.join(file);
+        if let Some(name) = below {
             self.inner_links.push(InnerLink { name: name.to_owned(), target, ids, of: position });
             return Ok(None);
         }
@@ -74,9 +74,11 @@ impl<'a> Places<'a> {
     pub(super) fn finish(self, targets: &[Target<'_>]) -> std::result::Result<Vec<InnerLink>, Vec<Error>> {
         let mut errors = Vec::new();
         // In the order of paths what lies below a path stands behind it, other things of the same beginning apart.
-        let outside = || self.taken.iter().filter(|(path, _)| path.below(&self.manifest.symlink_path).is_none());
+        let link = &self.manifest.symlink_path;
+        let mut outside: Vec<_> = self.taken.iter().filter(|(path, _)| path.below(link).is_none()).collect();
+        outside.sort_unstable_by_key(|(path, _)| **path);
         let mut above: Vec<(&AbsolutePath, Source<'_>)> = Vec::new();
-        for (path, source) in outside() {
+        for (path, source) in outside {
             above.retain(|(directory, _)| path.below(directory).is_some());
             if let Some((directory, other)) = above.first() {
                 errors.push(

@@ -3,6 +3,7 @@
 use super::{KeyPath, escaped};
 use crate::error::nearest;
 use crate::sops::tree::{List, Map, Node};
+use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 
@@ -56,7 +57,7 @@ impl<'a> Finder<'a> {
     /// one; in a list, a part is a position, counted from 0.
     pub fn find(&self, key: &KeyPath) -> Result<&'a Node, Miss<'a>> {
         let mut deepest = None;
-        self.in_map(self.document, key.parts(), 0, &mut deepest).ok_or_else(|| {
+        self.in_map(self.document, &key.parts(), 0, &mut deepest).ok_or_else(|| {
             deepest.unwrap_or(Miss { why: "it is empty".to_owned(), depth: 0, end: End::Map(self.document) })
         })
     }
@@ -77,8 +78,7 @@ impl<'a> Finder<'a> {
         }
         match (meant.as_slice(), &miss.end) {
             ([], End::Value) => {
-                let path = key.parts().get(..miss.depth).unwrap_or_default();
-                let path: Vec<String> = path.iter().map(|part| escaped(part)).collect();
+                let path: Vec<String> = key.parts().iter().take(miss.depth).map(|part| escaped(part)).collect();
                 format!("the key `{}` is the whole value", path.join("/"))
             }
             ([], End::Map(map)) if map.entries().next().is_some() => format!("the keys there are {}", listed(map)),
@@ -88,7 +88,13 @@ impl<'a> Finder<'a> {
         }
     }
 
-    fn in_map(&self, map: &'a Map, parts: &[String], depth: usize, deepest: &mut Option<Miss<'a>>) -> Option<&'a Node> {
+    fn in_map(
+        &self,
+        map: &'a Map,
+        parts: &[Cow<'_, str>],
+        depth: usize,
+        deepest: &mut Option<Miss<'a>>,
+    ) -> Option<&'a Node> {
         let rest = parts.get(depth..).unwrap_or_default();
         // A path of many slashes has as many beginnings; only those that a key can be are looked for.
         let longest_key = self.longest_key(map);
@@ -104,7 +110,7 @@ impl<'a> Finder<'a> {
                 return Some(found);
             }
         }
-        let missing = rest.first().map(String::as_str).unwrap_or_default();
+        let missing = rest.first().map(|part| &**part).unwrap_or_default();
         miss(deepest, parts, depth, End::Map(map), |here| format!("{here} holds no key `{missing}`"));
         None
     }
@@ -112,7 +118,7 @@ impl<'a> Finder<'a> {
     fn in_node(
         &self,
         node: &'a Node,
-        parts: &[String],
+        parts: &[Cow<'_, str>],
         depth: usize,
         deepest: &mut Option<Miss<'a>>,
     ) -> Option<&'a Node> {
@@ -183,7 +189,7 @@ fn longest_key(map: &Map) -> usize {
 /// Keeps the reason that stands deepest in the tree: it says most about what the user meant.
 fn miss<'a>(
     deepest: &mut Option<Miss<'a>>,
-    parts: &[String],
+    parts: &[Cow<'_, str>],
     depth: usize,
     end: End<'a>,
     why: impl FnOnce(String) -> String,

@@ -7,20 +7,31 @@ pub(super) use extract::printed;
 pub use extract::{Part, Unprintable};
 pub use find::{Finder, Miss};
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// The path of a value: `github/oauth_token`, `servers/0/password`, `section/key`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyPath {
-    text: String,
-    parts: Vec<String>,
-}
+pub struct KeyPath(String);
 
 impl KeyPath {
-    /// Takes a key apart at its slashes. `\/` is a slash that belongs to the key.
+    /// Takes a key as it is written. `\/` is a slash that belongs to a part of it.
     pub fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The key as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The parts between the slashes.
+    pub fn parts(&self) -> Vec<Cow<'_, str>> {
+        if !self.0.contains('\\') {
+            return self.0.split('/').map(Cow::Borrowed).collect();
+        }
         let mut parts = vec![String::new()];
-        let mut rest = text.chars().peekable();
+        let mut rest = self.0.chars().peekable();
         while let Some(c) = rest.next() {
             match c {
                 '/' => parts.push(String::new()),
@@ -28,12 +39,7 @@ impl KeyPath {
                 c => push(&mut parts, c),
             }
         }
-        Self { text: text.to_owned(), parts }
-    }
-
-    /// The parts between the slashes.
-    pub fn parts(&self) -> &[String] {
-        &self.parts
+        parts.into_iter().map(Cow::Owned).collect()
     }
 }
 
@@ -44,7 +50,7 @@ fn escaped(part: &str) -> String {
 
 impl fmt::Display for KeyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.0)
     }
 }
 
