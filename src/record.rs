@@ -8,6 +8,7 @@ use crate::manifest::{KeyRequest, Units};
 use crate::plan::{FileAccess, Ids, Outside, Source, Target};
 use crate::units::Requests;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// What a generation holds. It lies in the generation, as [`RECORD`](crate::generation::RECORD).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Record {
+pub struct Record<'a> {
     /// When it was written, in seconds since 1970.
     pub installed: i64,
     /// The manifest.
@@ -23,7 +24,7 @@ pub struct Record {
     /// The link that made it live. Generations of several manifests may lie side by side.
     pub symlink_path: AbsolutePath,
     /// The files, by their place in the generation.
-    pub files: BTreeMap<String, Entry>,
+    pub files: BTreeMap<Cow<'a, str>, Entry<'a>>,
     /// The files that failed and are not there, since there was nothing to keep.
     pub absent: BTreeSet<String>,
     /// The links that lie among them, with their texts.
@@ -32,37 +33,64 @@ pub struct Record {
     pub pending: Requests,
 }
 
+/// What a [`Record`] says of the generation as a whole. There may be ten thousand files in it, which most do not want to know.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Head {
+    /// When it was written, in seconds since 1970.
+    pub installed: i64,
+    /// The link that made it live.
+    pub symlink_path: AbsolutePath,
+    /// The units that are still to be told.
+    pub pending: Requests,
+}
+
 /// One file of a generation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Entry {
+pub struct Entry<'a> {
     /// The sops file that it comes from; a template comes from none.
-    pub sops_file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sops_file: Option<Cow<'a, Path>>,
     /// Its key there; `None` is the whole file.
-    pub key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Cow<'a, str>>,
     /// Its owner and group; `None` leaves them to the user who ran the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ids: Option<Ids>,
     /// Its permission bits.
     pub mode: u32,
     /// What stands for it outside of the generation.
-    pub outside: Option<Outside>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<Cow<'a, Outside>>,
     /// The units that want to be told of a change.
-    pub units: Units,
+    #[serde(default, skip_serializing_if = "has_none")]
+    pub units: Cow<'a, Units>,
     /// Whether it failed, and is what an earlier generation held.
+    #[serde(default, skip_serializing_if = "is_false")]
     pub kept: bool,
 }
 
-impl Entry {
+fn has_none(units: &Units) -> bool {
+    units.restart.is_empty() && units.reload.is_empty()
+}
+
+/// Most files are as most are, and there may be ten thousand: what is so is not written.
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+impl<'a> Entry<'a> {
     /// The entry of a target that is installed with this access.
-    pub fn of(target: &Target<'_>, access: FileAccess) -> Self {
+    pub fn of(target: &'a Target<'_>, access: FileAccess) -> Self {
         let (sops_file, key) = match target.source {
             Source::Template(_) => (None, None),
             Source::Secret(secret) => {
                 let key = match &secret.key {
                     KeyRequest::Whole => None,
-                    KeyRequest::Key(key) | KeyRequest::KeyOrWhole(key) => Some(key.to_string()),
+                    KeyRequest::Key(key) | KeyRequest::KeyOrWhole(key) => Some(Cow::Borrowed(key.as_str())),
                 };
-                (Some(secret.sops_file.clone()), key)
+                (Some(Cow::Borrowed(&*secret.sops_file)), key)
             }
         };
         Self {
@@ -70,8 +98,8 @@ impl Entry {
             key,
             ids: access.ids,
             mode: access.mode.bits(),
-            outside: target.outside.clone(),
-            units: target.source.units().clone(),
+            outside: target.outside.as_ref().map(Cow::Borrowed),
+            units: Cow::Borrowed(target.source.units()),
             kept: false,
         }
     }

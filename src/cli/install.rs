@@ -113,8 +113,6 @@ impl Order<'_> {
         if self.verbose {
             (run.site.say)(&run.steps.to_string());
         }
-        // It holds no secret, and the process ends soon.
-        std::mem::forget(manifest);
         done
     }
 }

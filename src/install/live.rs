@@ -4,9 +4,11 @@ use crate::changes::Seen;
 use crate::error::{Error, Result};
 use crate::generation::{RECORD, is_reserved};
 use crate::plan::Ids;
-use crate::record::Record;
+use crate::record::{Head, Record};
 use crate::secret::SecretBytes;
 use crate::system::dir::{Dir, Standing, written};
+use nix::sys::stat::FileStat;
+use serde::de::DeserializeOwned;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -18,7 +20,8 @@ pub(super) struct Generation {
     pub(super) number: u64,
     pub(super) dir: Dir,
     /// What it said of itself when that was first asked.
-    said: OnceCell<Option<Record>>,
+    head: OnceCell<Option<Head>>,
+    record: OnceCell<Option<Record<'static>>>,
 }
 
 /// What lies in a generation, by its place there.
@@ -35,7 +38,7 @@ pub(super) struct Found {
 
 impl Generation {
     pub(super) fn new(number: u64, dir: Dir) -> Self {
-        Self { number, dir, said: OnceCell::new() }
+        Self { number, dir, head: OnceCell::new(), record: OnceCell::new() }
     }
 
     /// Opens the generation with this number in the store `dir`; `None` where there is no such directory.
@@ -51,8 +54,8 @@ impl Generation {
         }
     }
 
-    /// Looks at all that lies in it. The files that are in `wanted` are compared with it.
-    pub(super) fn look(&self, wanted: &BTreeMap<&str, &SecretBytes>) -> Result<Found> {
+    /// Looks at all that lies in it. The files for which `wanted` gives something are compared with that.
+    pub(super) fn look<'w>(&self, wanted: &dyn Fn(&str) -> Option<&'w SecretBytes>) -> Result<Found> {
         let mut found = Found::default();
         look_into(&self.dir, "", wanted, &mut found).map_err(|error| {
             Error::new(format!("cannot look into the generation {}", self.number)).because(error).help("run it again")
@@ -65,12 +68,18 @@ impl Generation {
 
     /// What it said of itself when this was first asked; `None` where it says nothing that can be read, as one that sops-nix
     /// made.
-    pub(super) fn record(&self) -> Option<&Record> {
-        let read = || {
-            let text = self.dir.read_text(OsStr::new(RECORD)).ok()??;
-            serde_json::from_str(&text).ok()
-        };
-        self.said.get_or_init(read).as_ref()
+    pub(super) fn record(&self) -> Option<&Record<'static>> {
+        self.record.get_or_init(|| self.said()).as_ref()
+    }
+
+    /// The same without the files.
+    pub(super) fn head(&self) -> Option<&Head> {
+        self.head.get_or_init(|| self.said()).as_ref()
+    }
+
+    fn said<T: DeserializeOwned>(&self) -> Option<T> {
+        let text = self.dir.read_text(OsStr::new(RECORD)).ok()??;
+        serde_json::from_str(&text).ok()
     }
 
     /// Whom it belongs to.
@@ -99,13 +108,29 @@ impl Generation {
     }
 }
 
-fn look_into(dir: &Dir, prefix: &str, wanted: &BTreeMap<&str, &SecretBytes>, found: &mut Found) -> io::Result<()> {
+fn look_into<'w>(
+    dir: &Dir,
+    prefix: &str,
+    wanted: &dyn Fn(&str) -> Option<&'w SecretBytes>,
+    found: &mut Found,
+) -> io::Result<()> {
     let stat = dir.stat()?;
     found.directories.push((Ids { uid: stat.st_uid, gid: stat.st_gid }, stat.st_mode & 0o7777));
     for name in dir.names()? {
         // Names that are not UTF-8 are none of ours.
         let Some(text) = name.to_str() else { continue };
         let file = format!("{prefix}{text}");
+        let mut add = |file: String, stat: &FileStat, same_content| {
+            let ids = Ids { uid: stat.st_uid, gid: stat.st_gid };
+            let seen = Seen { same_content, ids, mode: stat.st_mode & 0o7777, written: written(stat) };
+            found.files.insert(file, seen);
+        };
+        let wanted_here = wanted(&file);
+        // Most are as they are to be, and to open them tells all that there is to know.
+        if let Some((stat, same)) = wanted_here.map(|bytes| dir.compare(&name, bytes)).transpose()?.flatten() {
+            add(file, &stat, Some(same));
+            continue;
+        }
         let Some(stat) = dir.stat_of(&name)? else { continue };
         match Standing::of(&stat) {
             Standing::Nothing => {}
@@ -114,11 +139,8 @@ fn look_into(dir: &Dir, prefix: &str, wanted: &BTreeMap<&str, &SecretBytes>, fou
             }
             Standing::Directory => look_into(&dir.open_dir(&name)?, &format!("{file}/"), wanted, found)?,
             Standing::File => {
-                let wanted = wanted.get(file.as_str());
-                let same_content = wanted.map(|bytes| dir.holds(&name, &stat, bytes)).transpose()?.flatten();
-                let ids = Ids { uid: stat.st_uid, gid: stat.st_gid };
-                let mode = stat.st_mode & 0o7777;
-                found.files.insert(file, Seen { same_content, ids, mode, written: written(&stat) });
+                let same_content = wanted_here.map(|bytes| dir.holds(&name, &stat, bytes)).transpose()?.flatten();
+                add(file, &stat, same_content);
             }
         }
     }

@@ -165,17 +165,13 @@ pub fn install(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<In
     run.steps.end("pruning");
     failed_after.extend(tell(&generation, &next.record, plan.directories, &run.site));
     run.steps.end("units");
-    let Next { changes, record, .. } = next;
-    let (files, sops_files, unwrapped) = (record.files.len(), plan.files.len(), contents.unwrapped);
-    // The process ends soon, and to take these apart, which hold no secret, would take longer than what is left to do.
-    std::mem::forget((record, plan));
     Ok(Installed {
         generation: generation.number,
         is_new,
-        changes,
-        files,
-        sops_files,
-        unwrapped,
+        files: next.record.files.len(),
+        changes: next.changes,
+        sops_files: plan.files.len(),
+        unwrapped: contents.unwrapped,
         failures,
         failed_after,
     })
@@ -207,7 +203,7 @@ fn tolerable(
 }
 
 /// Tells the units that are still to be told, and lets the generation say that they were.
-fn tell(generation: &Generation, record: &Record, ids: Option<plan::Ids>, site: &Site<'_>) -> Vec<Error> {
+fn tell(generation: &Generation, record: &Record<'_>, ids: Option<plan::Ids>, site: &Site<'_>) -> Vec<Error> {
     if record.pending == Requests::default() {
         return Vec::new();
     }
@@ -217,7 +213,7 @@ fn tell(generation: &Generation, record: &Record, ids: Option<plan::Ids>, site: 
 }
 
 /// Lets a generation that stays live say what is true of it now.
-fn refresh(live: &Generation, record: &Record, ids: Option<plan::Ids>) -> Result<()> {
+fn refresh(live: &Generation, record: &Record<'_>, ids: Option<plan::Ids>) -> Result<()> {
     let describe = |error: io::Error| {
         Error::new(format!("cannot write what the generation {} holds", live.number))
             .because(error)
@@ -226,7 +222,12 @@ fn refresh(live: &Generation, record: &Record, ids: Option<plan::Ids>) -> Result
     live.dir.remove_all(&generation::new_name(OsStr::new(RECORD))).map_err(describe)?;
     let text = text_of(record)?;
     // What it said when the run began may not be what this run let it say since.
-    if live.dir.read_file(OsStr::new(RECORD)).is_ok_and(|old| old == text) {
+    let stat = live.dir.stat_of(OsStr::new(RECORD));
+    if stat
+        .ok()
+        .flatten()
+        .is_some_and(|stat| matches!(live.dir.holds(OsStr::new(RECORD), &stat, &text), Ok(Some(true))))
+    {
         return Ok(());
     }
     live.dir.replace_file(OsStr::new(RECORD), &text, ids, RECORD_MODE).map_err(describe)
@@ -235,10 +236,9 @@ fn refresh(live: &Generation, record: &Record, ids: Option<plan::Ids>) -> Result
 /// The mode of a record. It names files and holds no secret; `sops-install status` shows it to whoever may list secrets.
 const RECORD_MODE: u32 = 0o440;
 
-fn text_of(record: &Record) -> Result<SecretBytes> {
-    // What an entry takes, and more would only be moved.
-    let mut text = Vec::with_capacity(512 + record.files.len() * 384);
-    serde_json::to_writer_pretty(&mut text, record).map(|()| text.push(b'\n')).map_err(|error| {
+fn text_of(record: &Record<'_>) -> Result<SecretBytes> {
+    let mut text = Vec::new();
+    serde_json::to_writer(&mut text, record).map(|()| text.push(b'\n')).map_err(|error| {
         Error::new("cannot write down what the generation holds")
             .because(error)
             .help("give the manifest and its sops files paths in UTF-8")

@@ -9,10 +9,11 @@ use crate::error::Result;
 use crate::manifest::path::AbsolutePath;
 use crate::manifest::{Mode, Units};
 use crate::plan::{FileAccess, Form, InnerLink, Plan, Target};
-use crate::record::{Entry, Record};
+use crate::record::{Entry, Head, Record};
 use crate::secret::SecretBytes;
 use crate::system::stage::DIRECTORY_MODE;
 use crate::units::Requests;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -29,7 +30,7 @@ pub(super) struct Next<'a> {
     /// Links in the generation, each with its text.
     pub(super) links: Vec<(&'a InnerLink, PathBuf)>,
     /// What the generation says of itself.
-    pub(super) record: Record,
+    pub(super) record: Record<'a>,
 }
 
 impl<'a> Next<'a> {
@@ -41,15 +42,15 @@ impl<'a> Next<'a> {
         link_text: &dyn Fn(&InnerLink) -> PathBuf,
         run: &Run<'_>,
     ) -> Result<Self> {
-        let files = files(plan, contents);
-        let wanted = files.iter().map(|(file, (bytes, _))| (*file, *bytes)).collect();
+        let files: BTreeMap<&str, (&SecretBytes, FileAccess)> =
+            ready(plan, contents).filter_map(|(target, ready)| Some((target.file.as_str(), ready?))).collect();
+        let wanted = |file: &str| files.get(file).map(|(bytes, _)| *bytes);
         let found = live.map(|live| live.look(&wanted)).transpose()?.unwrap_or_default();
-        let old = live.and_then(Generation::record);
-        let access = |target: &Target<'_>| files.get(target.file.as_str()).map(|(_, access)| *access);
-        let targets = plan.targets.iter();
-        let changes = Changes::between(targets.map(|target| (target.file.as_str(), access(target))), &found.files);
-        let all = plan.targets.iter().map(|target| target.file.as_str());
-        let kept: BTreeSet<&str> = all.filter(|file| changes.0.get(*file) == Some(&Change::Kept)).collect();
+        let accesses =
+            ready(plan, contents).map(|(target, ready)| (target.file.as_str(), ready.map(|(_, access)| access)));
+        let changes = Changes::between(accesses, &found.files);
+        let failed = ready(plan, contents).filter(|(_, ready)| ready.is_none()).map(|(target, _)| target.file.as_str());
+        let kept: BTreeSet<&str> = failed.filter(|file| changes.0.get(*file) == Some(&Change::Kept)).collect();
         // A link to nothing helps nobody.
         let exists = |link: &&InnerLink| {
             let file = plan.targets.get(link.of).map(|target| target.file.as_str());
@@ -63,66 +64,73 @@ impl<'a> Next<'a> {
             .iter()
             .all(|(ids, mode)| plan.directories.is_none_or(|wanted| wanted == *ids) && *mode == DIRECTORY_MODE);
         let is_live = live.is_some() && changes.is_empty() && same_links && same_directories;
+        let head = live.and_then(Generation::head);
+        // What it says of its files is of interest only where they do not all stay.
+        let old = live.filter(|_| !is_live || !kept.is_empty()).and_then(Generation::record);
         let mut record = Record {
-            installed: old.filter(|_| is_live).map_or(run.now, |old| old.installed),
+            installed: head.filter(|_| is_live).map_or(run.now, |head| head.installed),
             manifest: run.manifest_path.to_owned(),
             symlink_path: location.symlink_path.clone(),
-            files: entries(plan, &files, &kept, &found.files, old),
+            files: entries(plan, contents, &kept, &found.files, old),
             absent: changes.absent().map(str::to_owned).collect(),
             links: links.iter().map(|(link, text)| (link.name.clone(), text.clone())).collect(),
             pending: Requests::default(),
         };
         if live.is_some() {
             // Whatever starts with the machine starts with these secrets, so nothing is told the first time.
-            record.pending = requests(&changes, &record, old);
+            record.pending = requests(&changes, &record, old, head);
         }
         Ok(Self { is_live, changes, files, kept, links, record })
     }
 }
 
-/// The files that did not fail.
-fn files<'a>(plan: &'a Plan<'_>, contents: &'a Contents) -> BTreeMap<&'a str, (&'a SecretBytes, FileAccess)> {
-    let targets = plan.targets.iter().enumerate();
-    targets
-        .filter_map(|(position, target)| Some((target.file.as_str(), (contents.bytes.get(&position)?, target.access?))))
-        .collect()
+/// All targets, each with what is written for it unless it failed.
+fn ready<'a>(
+    plan: &'a Plan<'_>,
+    contents: &'a Contents,
+) -> impl Iterator<Item = (&'a Target<'a>, Option<(&'a SecretBytes, FileAccess)>)> {
+    let of = |position: usize, target: &Target<'_>| Some((contents.bytes.get(&position)?, target.access?));
+    plan.targets.iter().enumerate().map(move |(position, target)| (target, of(position, target)))
 }
 
 /// What the generation says of its files.
-fn entries(
-    plan: &Plan<'_>,
-    files: &BTreeMap<&str, (&SecretBytes, FileAccess)>,
+fn entries<'a>(
+    plan: &'a Plan<'_>,
+    contents: &'a Contents,
     kept: &BTreeSet<&str>,
     found: &BTreeMap<String, Seen>,
-    old: Option<&Record>,
-) -> BTreeMap<String, Entry> {
-    let entry = |target: &Target<'_>| {
+    old: Option<&Record<'static>>,
+) -> BTreeMap<Cow<'a, str>, Entry<'a>> {
+    let entry = |target: &'a Target<'a>, ready: Option<(&SecretBytes, FileAccess)>| {
         let file = target.file.as_str();
-        match (files.get(file), kept.contains(file)) {
-            (Some((_, access)), _) => Some(Entry::of(target, *access)),
-            (None, true) => {
+        match ready {
+            Some((_, access)) => Some(Entry::of(target, access)),
+            None if kept.contains(file) => {
                 let seen = found.get(file)?;
                 let of_live = FileAccess { ids: Some(seen.ids), mode: Mode::from(seen.mode) };
                 let old = old.and_then(|old| old.files.get(file)).cloned();
                 Some(Entry { kept: true, ..old.unwrap_or_else(|| Entry::of(target, of_live)) })
             }
-            (None, false) => None,
+            None => None,
         }
     };
-    plan.targets.iter().filter_map(|target| Some((target.file.clone(), entry(target)?))).collect()
+    ready(plan, contents)
+        .filter_map(|(target, ready)| Some((Cow::Borrowed(target.file.as_str()), entry(target, ready)?)))
+        .collect()
 }
 
-/// The units that want to be told of changes, those included that an earlier run did not come to.
-pub(super) fn requests(changes: &Changes, new: &Record, old: Option<&Record>) -> Requests {
-    let units_in = |record: &Record, file: &str| record.files.get(file).map(|entry| entry.units.clone());
+/// The units that want to be told of changes, those included that an earlier run did not come to, as its `head` says.
+pub(super) fn requests(changes: &Changes, new: &Record<'_>, old: Option<&Record<'_>>, head: Option<&Head>) -> Requests {
+    let units_in =
+        |record: &Record<'_>, file: &str| record.files.get(file).map(|entry| entry.units.clone().into_owned());
     let units_of = |file: &str| units_in(new, file).or_else(|| units_in(old?, file));
     let files = changes.0.keys().map(String::as_str);
     let all: BTreeMap<&str, Units> = files.filter_map(|file| Some((file, units_of(file)?))).collect();
-    Requests::of(changes, |file| all.get(file)).and(old.map_or_else(Requests::default, |old| old.pending.clone()))
+    Requests::of(changes, |file| all.get(file)).and(head.map_or_else(Requests::default, |head| head.pending.clone()))
 }
 
 /// What a record wants outside of its generation. What failed and stays takes no place that another wants now.
-pub(super) fn wanted(record: &Record) -> Wanted<'_> {
+pub(super) fn wanted<'r>(record: &'r Record<'_>) -> Wanted<'r> {
     let of = |kept: bool| record.files.iter().filter(move |(_, entry)| entry.kept == kept);
     let mut wanted = Wanted::new();
     for (file, entry) in of(false).chain(of(true)) {

@@ -44,7 +44,7 @@ pub fn rollback(location: Location<'_>, user_mode: bool, site: &mut Site<'_>) ->
             .help("`keepGenerations` says how many are kept: raise it, so that there is one next time")
     })?;
     let changes = changes(&live, &previous)?;
-    record.pending = requests(&changes, &record, live.record());
+    record.pending = requests(&changes, &record, live.record(), live.head());
     let ids = previous.owner()?;
     refresh(&previous, &record, Some(ids))?;
 
@@ -59,13 +59,13 @@ pub fn rollback(location: Location<'_>, user_mode: bool, site: &mut Site<'_>) ->
 }
 
 /// The newest generation below `live` that the same link made live.
-fn previous(store: &Store, location: Location<'_>, live: u64) -> Result<Option<(Generation, Record)>> {
+fn previous(store: &Store, location: Location<'_>, live: u64) -> Result<Option<(Generation, Record<'static>)>> {
     let mut numbers: Vec<u64> = store.numbers()?.into_iter().filter(|number| *number < live).collect();
     numbers.sort_unstable();
     for number in numbers.into_iter().rev() {
         let Some(generation) = Generation::open(&store.dir, number)? else { continue };
         // One that does not say what it holds would take all links away.
-        let is_own = |record: &&Record| record.symlink_path == *location.symlink_path;
+        let is_own = |record: &&Record<'_>| record.symlink_path == *location.symlink_path;
         if let Some(record) = generation.record().filter(is_own).cloned() {
             return Ok(Some((generation, record)));
         }
@@ -75,7 +75,7 @@ fn previous(store: &Store, location: Location<'_>, live: u64) -> Result<Option<(
 
 /// What changes from the one generation to the other.
 fn changes(from: &Generation, to: &Generation) -> Result<Changes> {
-    let Found { files, .. } = to.look(&BTreeMap::new())?;
+    let Found { files, .. } = to.look(&|_| None)?;
     let read = |file: &String| {
         to.read(file).map(|bytes| (file.clone(), bytes)).map_err(|error| {
             Error::new(format!("cannot read `{file}` of the generation {}", to.number))
@@ -83,8 +83,8 @@ fn changes(from: &Generation, to: &Generation) -> Result<Changes> {
                 .help("run it again")
         })
     };
-    let contents: Vec<(String, SecretBytes)> = files.keys().map(read).collect::<Result<_>>()?;
-    let found = from.look(&contents.iter().map(|(file, bytes)| (file.as_str(), bytes)).collect())?;
+    let contents: BTreeMap<String, SecretBytes> = files.keys().map(read).collect::<Result<_>>()?;
+    let found = from.look(&|file| contents.get(file))?;
     let access = |seen: &Seen| FileAccess { ids: Some(seen.ids), mode: Mode::from(seen.mode) };
     Ok(Changes::between(files.iter().map(|(file, seen)| (file.as_str(), Some(access(seen)))), &found.files))
 }

@@ -22,7 +22,7 @@ pub struct Status {
     /// The other generations that this link made live and that were kept.
     pub kept: Vec<u64>,
     /// What the live one says of itself; `None` for one that another program made.
-    pub record: Option<Record>,
+    pub record: Option<Record<'static>>,
     /// The files, by their place in the generation.
     pub files: BTreeMap<String, FileStatus>,
     /// Whether the links that lie in the generation are those that were made.
@@ -32,7 +32,7 @@ pub struct Status {
 /// One file.
 pub struct FileStatus {
     /// What was installed; `None` where that is not known.
-    pub entry: Option<Entry>,
+    pub entry: Option<Entry<'static>>,
     /// What is found; `None` where it is gone.
     pub seen: Option<Seen>,
     /// In which ways it is not what was installed. None is good.
@@ -96,18 +96,18 @@ pub fn status(location: Location<'_>, site: &Site<'_>) -> Result<Status> {
     let store = Store::find(site.root, location.mount_point)?.ok_or_else(nothing)?;
     let live = store.live(site.root, location.symlink_path)?.ok_or_else(nothing)?;
     let record = live.record().cloned();
-    let Found { files: found, links, recorded, .. } = live.look(&BTreeMap::new())?;
+    let Found { files: found, links, recorded, .. } = live.look(&|_| None)?;
     let mut files = BTreeMap::new();
     let entries = record.iter().flat_map(|record| &record.files);
     for (file, entry) in entries {
-        let seen = found.get(file).copied();
+        let seen = found.get(&**file).copied();
         let mut conditions = conditions(entry, seen, recorded);
         if let Some(outside) = &entry.outside {
             // What a user may not look at is not known to be wrong.
             let condition = stands(outside, file, &front, &live).unwrap_or(Some(Condition::Unreadable));
             conditions.extend(condition);
         }
-        files.insert(file.clone(), FileStatus { entry: Some(entry.clone()), seen, conditions });
+        files.insert(file.to_string(), FileStatus { entry: Some(entry.clone()), seen, conditions });
     }
     for file in record.iter().flat_map(|record| &record.absent) {
         files.insert(file.clone(), FileStatus { entry: None, seen: None, conditions: vec![Condition::Absent] });
@@ -162,8 +162,8 @@ fn kept(store: &Store, location: Location<'_>, live: u64) -> Result<Vec<u64>> {
         let generation = Generation::open(&store.dir, number)?;
         if generation
             .as_ref()
-            .and_then(Generation::record)
-            .is_some_and(|record| record.symlink_path == *location.symlink_path)
+            .and_then(Generation::head)
+            .is_some_and(|head| head.symlink_path == *location.symlink_path)
         {
             kept.push(number);
         }

@@ -7,7 +7,7 @@ use crate::generation::{self, MARK, REMOVING, STAGING};
 use crate::manifest::path::AbsolutePath;
 use crate::manifest::{Manifest, Mode, Storage};
 use crate::plan::Plan;
-use crate::record::Record;
+use crate::record::Head;
 use crate::secret::SecretBytes;
 use crate::system::dir::{Dir, Standing};
 use crate::system::lock::{Lock, lock};
@@ -213,8 +213,8 @@ impl Store {
     pub(super) fn live(&self, root: &Root, link: &AbsolutePath) -> Result<Option<Generation>> {
         let Some(number) = self.generation_behind(root, link.as_path())? else { return Ok(None) };
         let generation = Generation::open(&self.dir, number)?;
-        let is_others = |record: &Record| record.symlink_path != *link;
-        Ok(generation.filter(|generation| !generation.record().is_some_and(is_others)))
+        let is_others = |head: &Head| head.symlink_path != *link;
+        Ok(generation.filter(|generation| !generation.head().is_some_and(is_others)))
     }
 
     /// The highest number that a link of another manifest names. A new generation must not come to stand behind it.
@@ -246,8 +246,8 @@ impl Store {
                 continue;
             }
             let generation = Generation::open(&self.dir, number)?;
-            let is_own = match generation.as_ref().and_then(Generation::record) {
-                Some(record) => record.symlink_path == *own,
+            let is_own = match generation.as_ref().and_then(Generation::head) {
+                Some(head) => head.symlink_path == *own,
                 None => !self.others.is_unsure && !self.others.named.contains(&number),
             };
             if is_own {

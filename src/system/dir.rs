@@ -95,6 +95,14 @@ impl Dir {
         }
     }
 
+    /// Looks at the regular file `name`, and whether it holds `bytes`; `None` where there is no such file that this process may
+    /// read.
+    pub fn compare(&self, name: &OsStr, bytes: &SecretBytes) -> io::Result<Option<(FileStat, bool)>> {
+        let Ok((file, stat)) = self.open_file(name) else { return Ok(None) };
+        let is_as_long = u64::try_from(stat.st_size) == Ok(bytes.len() as u64);
+        Ok(Some((stat, is_as_long && same(file, bytes.expose())?)))
+    }
+
     /// Whether the file `name`, of which `stat` is known, holds `bytes`; `None` where this process may not read it.
     pub fn holds(&self, name: &OsStr, stat: &FileStat, bytes: &SecretBytes) -> io::Result<Option<bool>> {
         if !is(stat, SFlag::S_IFREG) || u64::try_from(stat.st_size) != Ok(bytes.len() as u64) {
