@@ -14,8 +14,9 @@ pub(super) fn check(text: &[u8]) -> Result<&str, SyntaxError> {
     };
     let text_of_file = std::str::from_utf8(text)
         .map_err(|error| SyntaxError::at(line_of(error.valid_up_to()), "holds bytes that are not UTF-8"))?;
-    let bad = text.iter().enumerate().find_map(|(at, &byte)| match byte {
-        b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..=0xc1 | 0xc3..=0xe1 | 0xe3..=0xee | 0xf0..=0xff => None,
+    // A file may have a megabyte of text, and nearly all of its bytes are plain.
+    let doubtful = text.iter().enumerate().filter(|(_, byte)| !PLAIN[usize::from(**byte)]);
+    let bad = doubtful.map(|(at, _)| at).find_map(|at| match text[at] {
         0xc2 if text[at + 1] >= 0xa0 => None,
         0xc2 if text[at + 1] == 0x85 => Some((at, SEPARATOR)),
         0xe2 if text[at + 1] == 0x80 && matches!(text[at + 2], 0xa8 | 0xa9) => Some((at, SEPARATOR)),
@@ -28,6 +29,18 @@ pub(super) fn check(text: &[u8]) -> Result<&str, SyntaxError> {
         None => Ok(text_of_file.strip_prefix('\u{feff}').unwrap_or(text_of_file)),
     }
 }
+
+/// The bytes of characters that YAML allows whatever follows them.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < plain.len() {
+        plain[byte] =
+            matches!(byte, 0x09 | 0x0a | 0x0d | 0x20..=0x7e | 0x80..=0xc1 | 0xc3..=0xe1 | 0xe3..=0xee | 0xf0..);
+        byte += 1;
+    }
+    plain
+};
 
 const CONTROL: &str = "holds a control character, which YAML does not allow";
 const SEPARATOR: &str = "holds a line separator outside ASCII (U+0085, U+2028 or U+2029) that is not escaped";
@@ -77,19 +90,45 @@ impl<'a> Cursor<'a> {
 
     /// The line, from 1, and the column, from 0, of `at`, which must not lie before the last place asked for.
     pub(super) fn seek(&mut self, at: usize) -> (u32, usize) {
-        while self.at < at {
-            match self.text[self.at] {
-                b'\r' if self.text.get(self.at + 1) == Some(&b'\n') => {}
-                b'\n' | b'\r' => {
-                    self.line = self.line.saturating_add(1);
-                    self.column = 0;
-                }
-                // The second and later bytes of a character.
-                0x80..=0xbf => {}
-                _ => self.column += 1,
+        let mut passed = self.text.get(self.at..at).unwrap_or_default();
+        let mut ended = 0;
+        for end in memchr::memchr2_iter(b'\n', b'\r', passed) {
+            // Both of `\r\n` are one end.
+            if passed[end] == b'\n' || self.text.get(self.at + end + 1) != Some(&b'\n') {
+                self.line = self.line.saturating_add(1);
+                self.column = 0;
+                ended = end + 1;
             }
-            self.at += 1;
         }
+        passed = &passed[ended..];
+        // The second and later bytes of a character have no column of their own, nor has the first of `\r\n`.
+        self.column += passed.iter().filter(|byte| !matches!(byte, 0x80..=0xbf | b'\r')).count();
+        self.at = self.at.max(at);
         (self.line, self.column)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_columns_are_those_that_one_counts() {
+        let texts = ["a\nbc\r\nd\re\u{e9}f\n\n", "\r\r\n\n\r", "\u{20ac}\u{1f600}x\r\n\u{e9}"];
+        for text in texts {
+            for step in 1..4 {
+                let mut cursor = Cursor::new(text.as_bytes());
+                for at in (0..=text.len()).step_by(step).filter(|at| text.is_char_boundary(*at)) {
+                    let before = &text[..at];
+                    // A `\r` counts where it stands alone, also if the text is cut off behind it.
+                    let is_whole = text.as_bytes().get(at) == Some(&b'\n') && before.ends_with('\r');
+                    let unified = before.strip_suffix('\r').filter(|_| is_whole).unwrap_or(before);
+                    let unified = unified.replace("\r\n", "\n").replace('\r', "\n");
+                    let last = unified.rsplit('\n').next().unwrap_or_default();
+                    let line = unified.matches('\n').count() + 1;
+                    assert_eq!(cursor.seek(at), (line as u32, last.chars().count()), "{text:?} {at}");
+                }
+            }
+        }
     }
 }
