@@ -16,8 +16,10 @@ rustPlatform.buildRustPackage {
     fileset = lib.fileset.unions [
       ./Cargo.lock
       ./Cargo.toml
+      ./build.rs
       ./examples/manual.rs
       ./gcm
+      ./link
       ./src
       ./tests/fixtures
     ];

@@ -2,7 +2,9 @@
 
 use super::{Bad, Piece, Reference, Secrets, line_of};
 use crate::manifest::Placeholder;
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::automaton::Automaton;
+use aho_corasick::nfa::noncontiguous::NFA;
+use aho_corasick::{Input, MatchKind};
 use std::collections::BTreeMap;
 
 /// What sops-nix's placeholders begin and end with; a hash in hexadecimal stands between.
@@ -11,27 +13,32 @@ const END: &[u8] = b":PLACEHOLDER>";
 
 /// All placeholders of a manifest, searched for at once.
 pub(super) struct Texts<'a> {
-    search: AhoCorasick,
+    search: Box<NFA>,
     meanings: Vec<&'a Placeholder>,
 }
 
 impl<'a> Texts<'a> {
     pub(super) fn new(texts: &'a BTreeMap<String, Placeholder>) -> Result<Self, String> {
         // The automaton that the crate would choose is made in time that is quadratic in a long placeholder; the one that is
-        // faster than this takes a third more memory while it is made.
-        let search = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::NoncontiguousNFA))
+        // faster than this takes a third more memory while it is made. By its own name, the others are not part of the program.
+        let search = NFA::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .build(texts.keys().map(String::as_str).chain([BEGIN]))
             .map_err(|why| format!("the placeholders cannot be searched for: {why}"))?;
-        Ok(Self { search, meanings: texts.values().collect() })
+        Ok(Self { search: Box::new(search), meanings: texts.values().collect() })
     }
 
     /// Takes a template apart.
     pub(super) fn pieces<'t>(&'t self, template: &'t [u8], secrets: &Secrets<'t>) -> Result<Vec<Piece<'t>>, Bad> {
         let mut pieces = Vec::new();
         let mut done = 0;
-        for found in self.search.find_iter(template) {
+        // It fails only for kinds of searches that this automaton was not made for.
+        let all = self.search.try_find_iter(Input::new(template)).map_err(|why| Bad {
+            line: line_of(template, 0),
+            why: format!("the placeholders cannot be searched for: {why}"),
+            help: "report this as a bug".into(),
+        })?;
+        for found in all {
             let Some(meaning) = self.meanings.get(found.pattern().as_usize()) else {
                 if is_placeholder(template.get(found.end()..).unwrap_or_default()) {
                     return Err(Bad {
