@@ -7,7 +7,8 @@ use std::thread;
 
 /// Does `job` for each number below `count`, several at a time. The results are in the order of the numbers.
 pub fn each<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let available = thread::available_parallelism().map_or(1, usize::from).min(count);
+    // One is as fast alone, and to ask how many processors there are takes a dozen system calls.
+    let available = if count > 1 { thread::available_parallelism().map_or(1, usize::from).min(count) } else { 1 };
     // Where there are many, threads take several at a time, so that they seldom wait for each other.
     const MOST_AT_A_TIME: usize = 32;
     let at_a_time = (count / (available.max(1) * 4)).clamp(1, MOST_AT_A_TIME);
