@@ -111,19 +111,31 @@ impl Machine {
     /// A RAM file system for the floor, of the kind that the programs mount.
     fn mount(&self) -> io::Result<()> {
         fs::create_dir_all(self.mount_point())?;
-        let status = Command::new("mount").args(["-t", "ramfs", "none"]).arg(self.mount_point()).status()?;
-        if status.success() { Ok(()) } else { Err(io::Error::other("cannot mount a RAM file system")) }
+        mount("ramfs", &self.mount_point())
     }
 
-    /// Removes what the last run left.
+    /// Removes what the last run left, and makes a place as `/run` is one: a tmpfs.
     pub(crate) fn clear(&self) -> io::Result<()> {
-        while Command::new("umount").arg(self.mount_point()).stderr(Stdio::null()).status()?.success() {}
-        match fs::remove_dir_all(&self.run) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        fs::create_dir_all(&self.run)
+        self.remove()?;
+        fs::create_dir_all(&self.run)?;
+        mount("tmpfs", &self.run)
     }
+
+    /// Removes what the last run left, and its place.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        for mounted in [&self.mount_point(), &self.run] {
+            while Command::new("umount").arg(mounted).stderr(Stdio::null()).status()?.success() {}
+        }
+        match fs::remove_dir_all(&self.run) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn mount(kind: &str, place: &Path) -> io::Result<()> {
+    let status = Command::new("mount").args(["-t", kind, "none"]).arg(place).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other(format!("cannot mount a {kind}"))) }
 }
 
 /// Runs a command to its end. It is timed from before its process is made until it is gone.
