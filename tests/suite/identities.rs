@@ -317,7 +317,7 @@ fn a_program_that_takes_its_time_is_named() {
 }
 
 #[test]
-fn gpg_is_run_once_to_list_and_once_to_decrypt() {
+fn gpg_is_run_once_for_all_secrets_of_a_file() {
     if !has("gpg") || !has("sops") {
         return skip("identities::gpg_is_run_once", "gpg and sops");
     }
@@ -330,35 +330,45 @@ fn gpg_is_run_once_to_list_and_once_to_decrypt() {
         assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
-    run(
-        "gpg",
-        &["--batch", "--quiet", "--passphrase", "", "--quick-gen-key", "throwaway", "default", "default", "never"],
-    );
+    for name in ["somebody", "us"] {
+        run("gpg", &["--batch", "--quiet", "--passphrase", "", "--quick-gen-key", name, "default", "default", "never"]);
+    }
     let listed = run("gpg", &["--batch", "--with-colons", "--list-secret-keys"]);
-    let fingerprint = listed.lines().find_map(|line| line.strip_prefix("fpr:")).unwrap().trim_matches(':').to_owned();
+    // The fingerprint of a key comes before those of its subkeys.
+    let keys = listed.split("\nsec:").map(|key| key.lines().find_map(|line| line.strip_prefix("fpr:")).unwrap());
+    let [others, ours] = keys.map(|key| key.trim_matches(':').to_owned()).collect::<Vec<_>>().try_into().unwrap();
     let plain = fixture("plain/secrets.yaml").display().to_string();
-    let file = run("sops", &["--config", "/dev/null", "encrypt", "--pgp", &fingerprint, &plain]);
-    sandbox.write("it.yaml", file);
+    let encrypt = |keys: &str| run("sops", &["--config", "/dev/null", "encrypt", "--pgp", keys, &plain]);
+    sandbox.write("it.yaml", encrypt(&ours));
+    sandbox.write("both.yaml", encrypt(&format!("{others},{ours}")));
+    run("gpg", &["--batch", "--yes", "--delete-secret-keys", &others]);
 
     let log = sandbox.path("log").display().to_string();
     program(&sandbox, "counting-gpg", &format!("echo \"$*\" >> {log}\nexec gpg \"$@\""));
-    let names: Vec<String> = (0..50).map(|number| format!("s{number}: {{key: npmrc, sopsFile: it.yaml}}")).collect();
-    let manifest = sandbox.write(
-        "manifest.yaml",
-        format!(
-            "userMode: true\nsecretsMountPoint: run/secrets.d\nsymlinkPath: run/secrets\ngnupgHome: gnupg\nsecrets: {{{}}}\n",
-            names.join(", ")
-        ),
-    );
-    let mut command = sandbox.command();
-    command.arg("install").arg(&manifest).env("PATH", path(&sandbox));
-    let output = command.env("SOPS_GPG_EXEC", sandbox.path("bin/counting-gpg")).output().unwrap();
+    let install = |file: &str| {
+        let names: Vec<String> = (0..50).map(|number| format!("s{number}: {{key: npmrc, sopsFile: {file}}}")).collect();
+        let manifest = sandbox.write(
+            "manifest.yaml",
+            format!(
+                "userMode: true\nsecretsMountPoint: run/{file}.d\nsymlinkPath: run/{file}\ngnupgHome: gnupg\nsecrets: {{{}}}\n",
+                names.join(", ")
+            ),
+        );
+        let _ = fs::remove_file(sandbox.path("log"));
+        let mut command = sandbox.command();
+        command.arg("install").arg(&manifest).env("PATH", path(&sandbox));
+        let output = command.env("SOPS_GPG_EXEC", sandbox.path("bin/counting-gpg")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let secret = sandbox.read(&format!("run/{file}/s49"));
+        assert_eq!(secret, fs::read(fixture("expected/secrets.yaml/key:npmrc")).unwrap());
+        let log = String::from_utf8(sandbox.read("log")).unwrap();
+        log.lines().map(|line| line.split(' ').next_back().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (of_one, of_two) = (install("it.yaml"), install("both.yaml"));
     let _ = Command::new("gpgconf").args(["--kill", "all"]).env("GNUPGHOME", &home).status();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(sandbox.read("run/secrets/s49"), fs::read(fixture("expected/secrets.yaml/key:npmrc")).unwrap());
-    let log = String::from_utf8(sandbox.read("log")).unwrap();
-    assert_eq!(log.matches("--list-secret-keys").count(), 1, "{log}");
-    assert_eq!(log.matches("--decrypt").count(), 1, "{log}");
+    assert_eq!(of_one, ["--decrypt"]);
+    // The first key is one that gpg does not have.
+    assert_eq!(of_two, ["--decrypt", "--list-secret-keys", "--decrypt"]);
 }
 
 #[test]
