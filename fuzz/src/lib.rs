@@ -95,7 +95,10 @@ pub fn metadata(data: &[u8]) -> bool {
 /// An encrypted value; and what a decrypted one may be, as Go reads it.
 pub fn value(data: &[u8]) -> bool {
     let Some(key) = DataKey::from_bytes(&SecretBytes::new(vec![7; 32])) else { return false };
-    assert!(Cipher::new(&key).decrypt(SecretBytes::from(data.to_vec()), "a:").is_err(), "a value opened with a foreign key");
+    assert!(
+        Cipher::new(&key).decrypt(SecretBytes::from(data.to_vec()), "a:").is_err(),
+        "a value opened with a foreign key"
+    );
     let Ok(text) = std::str::from_utf8(data) else { return false };
     if let Some(number) = go_number::parse_float(text) {
         let printed = go_number::fixed(number);
