@@ -84,6 +84,8 @@ fn ask_for_large_pages(block: *mut u8, size: usize) {
 /// Prepares the process, carries out `command` in it, and gives its exit code.
 pub(crate) fn run(program: &'static str, command: impl FnOnce(&mut Process<'_>) -> anyhow::Result<Exit>) -> ExitCode {
     fix_allocator();
+    #[cfg(panic = "abort")]
+    refuse_backtraces();
     let is_terminal = std::io::stderr().is_terminal();
     let file = std::io::stderr().as_fd().try_clone_to_owned().and_then(|file| File::from(file).metadata()).ok();
     let voice = Voice::of(program, is_terminal, file.as_ref(), &|name| std::env::var_os(name));
@@ -117,6 +119,24 @@ fn fix_allocator() {
         libc::mallopt(libc::M_TRIM_THRESHOLD, 64 << 20);
         libc::mallopt(libc::M_TOP_PAD, 1 << 20);
     }
+}
+
+/// The variables that ask for a backtrace with each error.
+#[cfg(panic = "abort")]
+const BACKTRACES: [&str; 2] = ["RUST_BACKTRACE", "RUST_LIB_BACKTRACE"];
+
+/// Sees to it that no error looks for the way that led to it: the tables that tell it are not part of a program that ends where
+/// it panics (`link/no-unwinding.ld`), and it would end where it looks for them.
+#[cfg(panic = "abort")]
+fn refuse_backtraces() {
+    for name in BACKTRACES {
+        #[expect(unsafe_code, reason = "no other thread runs yet that could read the environment")]
+        unsafe {
+            std::env::remove_var(name);
+        }
+    }
+    // The standard library decides the first time that it is asked, and for good: an `environmentFile` may set them again.
+    drop(std::backtrace::Backtrace::capture());
 }
 
 /// Takes the variables that hold keys out of the environment. Plugins and other programs get the environment as it is

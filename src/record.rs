@@ -64,20 +64,9 @@ pub struct Entry<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outside: Option<Cow<'a, Outside>>,
     /// The units that want to be told of a change.
-    #[serde(default, skip_serializing_if = "has_none")]
     pub units: Cow<'a, Units>,
     /// Whether it failed, and is what an earlier generation held.
-    #[serde(default, skip_serializing_if = "is_false")]
     pub kept: bool,
-}
-
-fn has_none(units: &Units) -> bool {
-    units.restart.is_empty() && units.reload.is_empty()
-}
-
-/// Most files are as most are, and there may be ten thousand: what is so is not written.
-fn is_false(flag: &bool) -> bool {
-    !flag
 }
 
 impl<'a> Entry<'a> {

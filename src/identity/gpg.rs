@@ -1,6 +1,6 @@
 //! OpenPGP keys that gpg has: those of a home directory, of the user's agent, of a smartcard.
 
-use super::host::{Call, Host};
+use super::host::{Call, Finished, Host};
 use super::{Fit, Opener};
 use crate::sops::data_key::{Broken, Unwrapped};
 use crate::sops::metadata::MasterKey;
@@ -85,8 +85,7 @@ impl Opener for Gpg {
         }
     }
 
-    /// Most machines have the key of the file, so gpg is not asked first: that would be a second run of it. It asks nobody for
-    /// a passphrase or a smartcard where it does not have the key.
+    /// Most machines have the key of the file, so gpg is not asked first whether this one has: that would be a second run of it.
     fn may_open(&self, key: &MasterKey) -> Fit {
         match (self.fingerprints.get(), key) {
             (None, MasterKey::Pgp { .. }) => Fit::Costly,
@@ -99,16 +98,24 @@ impl Opener for Gpg {
         if let Some(Err(why)) = self.fingerprints.get() {
             return Broken::Identity(why.clone()).into();
         }
-        let why = match self.host.run(&self.call(&["--decrypt"], enc.as_bytes())) {
-            Ok(finished) if finished.succeeded => return Unwrapped::Opened(finished.output),
-            Ok(finished) => format!("gpg cannot decrypt it: {}", finished.complaint),
-            Err(error) => format!("{}: {error}", self.program.display()),
-        };
-        // Whether that is worth telling depends on whether the key is here at all.
-        match (self.fits(key), self.fingerprints.get()) {
-            (Fit::No, _) => Unwrapped::NotMine,
-            (_, Some(Err(why))) => Broken::Identity(why.clone()).into(),
-            _ => Broken::Identity(why).into(),
+        if self.fingerprints.get().is_none() {
+            // Until it is known that it has the key, it must ask nobody: a message may hide whom it is for, and then gpg asks
+            // for the passphrase of each key that it has; or be encrypted with a passphrase.
+            let asking_nobody = self.call(&["--pinentry-mode", "error", "--decrypt"], enc.as_bytes());
+            if let Ok(Finished { succeeded: true, output, .. }) = self.host.run(&asking_nobody) {
+                return Unwrapped::Opened(output);
+            }
+            if self.fits(key) == Fit::No {
+                return Unwrapped::NotMine;
+            }
+            if let Some(Err(why)) = self.fingerprints.get() {
+                return Broken::Identity(why.clone()).into();
+            }
+        }
+        match self.host.run(&self.call(&["--decrypt"], enc.as_bytes())) {
+            Ok(finished) if finished.succeeded => Unwrapped::Opened(finished.output),
+            Ok(finished) => Broken::Identity(format!("gpg cannot decrypt it: {}", finished.complaint)).into(),
+            Err(error) => Broken::Identity(format!("{}: {error}", self.program.display())).into(),
         }
     }
 }

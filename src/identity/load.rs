@@ -299,17 +299,18 @@ pub(super) mod tests {
         };
         let common = "GNUPGHOME=/gnupg gpg --no-default-recipient --batch --quiet";
         let (decrypt, list) = (format!("{common} --decrypt"), format!("{common} --with-colons --list-secret-keys"));
+        let try_it = format!("{common} --pinentry-mode error --decrypt");
 
         let identities = Identities::load(&sources, &Variables::new(), &host);
         assert!(matches!(identities.unwrap(&ours, Effort::Costly), Unwrapped::Opened(_)));
-        assert_eq!(std::mem::take(&mut *machine.happened.lock().unwrap()), std::slice::from_ref(&decrypt));
+        assert_eq!(std::mem::take(&mut *machine.happened.lock().unwrap()), std::slice::from_ref(&try_it));
 
         // Once it is known which keys it has, it is not run for others.
         for _ in 0..2 {
             assert!(matches!(identities.unwrap(&others, Effort::Costly), Unwrapped::NotMine));
         }
         assert!(matches!(identities.unwrap(&ours, Effort::Costly), Unwrapped::Opened(_)));
-        assert_eq!(*machine.happened.lock().unwrap(), [decrypt.clone(), list, decrypt]);
+        assert_eq!(*machine.happened.lock().unwrap(), [try_it, list, decrypt]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! however that ends; the file stays.
 
 use super::dir::Dir;
+use super::process::prepare_to_wait;
 use crate::generation::lock_name;
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
@@ -23,6 +24,7 @@ pub fn lock(above: &Dir, name: &OsStr, waiting: &mut dyn FnMut()) -> io::Result<
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             waiting();
+            prepare_to_wait();
             file.lock()?;
         }
         Err(TryLockError::Error(error)) => return Err(error),
