@@ -199,7 +199,7 @@ pub struct Access {
 }
 
 /// The owner of a file.
-#[derive(Debug, PartialEq, Eq, Clone)]
+#[derive(Debug, PartialEq, Eq, Clone, Hash)]
 pub enum Owner {
     /// A user of this host.
     Name(String),
@@ -208,7 +208,7 @@ pub enum Owner {
 }
 
 /// The group of a file.
-#[derive(Debug, PartialEq, Eq, Clone)]
+#[derive(Debug, PartialEq, Eq, Clone, Hash)]
 pub enum Group {
     /// A group of this host.
     Name(String),

@@ -13,10 +13,9 @@ use crate::sops::format::Format;
 use owners::{access, directories};
 use places::Places;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsStr;
+use std::collections::HashMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What is to be done. What can still fail is the host, the sops files, and the targets that failed already.
 pub struct Plan<'a> {
@@ -164,16 +163,16 @@ pub fn plan<'a>(manifest: &'a Manifest, owners: &Owners<'_>) -> std::result::Res
         directories: None,
         failures: Vec::new(),
     };
-    let mut known_files: BTreeMap<PathBuf, usize> = BTreeMap::new();
-    // Most secrets write the path of their file alike, and a text is compared faster than the parts of a path.
-    let mut spellings: HashMap<&OsStr, usize> = HashMap::new();
+    // Paths are the same if their parts are, however they are written.
+    let mut known_files: HashMap<&Path, usize> = HashMap::new();
+    let mut known_owners = HashMap::new();
     let mut places = Places::new(manifest);
     let secrets = manifest.secrets.iter().map(|secret| (Source::Secret(secret), secret.name.to_string()));
     let templates =
         manifest.templates.iter().map(|template| (Source::Template(template), format!("{RENDERED}/{}", template.name)));
     for (position, (source, file)) in secrets.chain(templates).enumerate() {
         let installation = source.installation();
-        let access = access(&installation.access, owners)
+        let access = access(&installation.access, owners, &mut known_owners)
             .map_err(|error| plan.failures.push(Failure { targets: vec![position], error: error.of(source) }))
             .ok();
         let ids = access.and_then(|access| access.ids);
@@ -185,9 +184,7 @@ pub fn plan<'a>(manifest: &'a Manifest, owners: &Owners<'_>) -> std::result::Res
             }
         };
         if let (Source::Secret(secret), Some(_)) = (source, access) {
-            let number = *spellings.entry(secret.sops_file.as_os_str()).or_insert_with(|| {
-                *known_files.entry(secret.sops_file.components().collect()).or_insert(plan.files.len())
-            });
+            let number = *known_files.entry(&*secret.sops_file).or_insert(plan.files.len());
             match plan.files.get_mut(number) {
                 Some(file) if file.format != secret.format => {
                     errors.push(mixed_formats(file, secret.format, &plan.targets).of(source));
@@ -288,6 +285,30 @@ mod tests {
                 [(60, 61), (60, 70), (4000, 0), (0, 70)]
             );
         });
+    }
+
+    #[test]
+    fn an_owner_of_many_secrets_is_looked_up_once() {
+        struct Counting(std::cell::RefCell<Vec<String>>);
+        impl Accounts for Counting {
+            fn user(&self, name: &str) -> io::Result<Option<Ids>> {
+                self.0.borrow_mut().push(name.to_owned());
+                Host.user(name)
+            }
+            fn group(&self, name: &str) -> io::Result<Option<u32>> {
+                self.0.borrow_mut().push(name.to_owned());
+                Host.group(name)
+            }
+            fn known(&self) -> Vec<String> {
+                Host.known()
+            }
+        }
+        let text = "{defaultSopsFile: s.yaml, secrets: {a: {owner: nginx}, b: {owner: nginx}, c: {owner: nginx, group: www}, \
+                    d: {owner: nginx}}}";
+        let manifest = manifest::parse(text, Path::new("m.yaml"), &Surroundings::default()).unwrap();
+        let host = Counting(Vec::new().into());
+        assert!(plan(&manifest, &Owners::Accounts(&host)).is_ok());
+        assert_eq!(*host.0.borrow(), ["nginx", "nginx", "www", "keys"]);
     }
 
     #[test]

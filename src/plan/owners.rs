@@ -3,6 +3,8 @@
 use super::{FileAccess, Ids};
 use crate::error::{Error, Result, nearest};
 use crate::manifest::{Access, Group, Owner, Storage};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 
 /// The accounts of a host. An error is one of the look-up itself; an account that does not exist is `None`.
@@ -29,9 +31,15 @@ pub enum Owners<'a> {
     Caller,
 }
 
-pub(super) fn access(access: &Access, owners: &Owners<'_>) -> Result<FileAccess> {
+/// Owners and groups that were found, so that thousands of secrets of one owner take one look-up.
+pub(super) type Known<'a> = HashMap<(&'a Owner, &'a Group), Ids>;
+
+pub(super) fn access<'a>(access: &'a Access, owners: &Owners<'_>, known: &mut Known<'a>) -> Result<FileAccess> {
     let ids = match owners {
-        Owners::Accounts(accounts) => Some(ids(access, *accounts)?),
+        Owners::Accounts(accounts) => Some(match known.entry((&access.owner, &access.group)) {
+            Entry::Occupied(found) => *found.get(),
+            Entry::Vacant(place) => *place.insert(ids(access, *accounts)?),
+        }),
         Owners::AllRoot => Some(Ids { uid: 0, gid: 0 }),
         Owners::Caller => None,
     };
