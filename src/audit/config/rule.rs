@@ -45,8 +45,8 @@ enum PathRegex {
     Bad,
 }
 
-/// All that sops knows in a rule.
-const KNOWN: [&str; 18] = [
+/// What sops knows in a rule besides the [`FIELDS`] that say which values are encrypted.
+const KNOWN: [&str; 12] = [
     "path_regex",
     "kms",
     "aws_profile",
@@ -58,12 +58,6 @@ const KNOWN: [&str; 18] = [
     "hc_vault_transit_uri",
     "key_groups",
     "shamir_threshold",
-    "unencrypted_suffix",
-    "encrypted_suffix",
-    "unencrypted_regex",
-    "encrypted_regex",
-    "unencrypted_comment_regex",
-    "encrypted_comment_regex",
     "mac_only_encrypted",
 ];
 
@@ -75,7 +69,7 @@ impl CreationRule {
     pub(super) fn read(value: Value<'_>, number: usize) -> Result<(Self, Vec<Finding>)> {
         let fields = Fields::of(Some(value), "a creation rule")?;
         let mut reading = Reading { number, line: value.line(), mistakes: Vec::new(), is_refused: false };
-        reading.unknown(&fields, &KNOWN);
+        reading.unknown(&fields, &[KNOWN.as_slice(), &FIELDS].concat());
         let path = reading.path(&fields)?;
         let threshold = fields.number("shamir_threshold")?;
         let groups = reading.groups(&fields, threshold)?;
