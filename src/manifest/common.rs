@@ -10,8 +10,9 @@ use super::{
 use crate::error::{Error, Result, nearest};
 use crate::sops::convert::Output;
 use crate::sops::format::Format;
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::sync::Arc;
 
 /// A manifest whose parts have been read, before they are looked at together.
@@ -67,17 +68,17 @@ impl Draft {
     }
 }
 
-/// The paths of sops files, each of them once: ten thousand secrets may come from one.
+/// The paths of sops files by how they are written, each of them once: ten thousand secrets may come from one.
 #[derive(Default)]
-pub(super) struct SopsFiles(HashSet<Arc<Path>>);
+pub(super) struct SopsFiles(HashMap<OsString, Arc<Path>>);
 
 impl SopsFiles {
-    pub(super) fn take(&mut self, path: PathBuf) -> Arc<Path> {
-        if let Some(known) = self.0.get(path.as_path()) {
+    pub(super) fn take(&mut self, base: &Path, written: &OsStr) -> Arc<Path> {
+        if let Some(known) = self.0.get(written) {
             return Arc::clone(known);
         }
-        let path: Arc<Path> = path.into();
-        self.0.insert(Arc::clone(&path));
+        let path: Arc<Path> = base.join(written).into();
+        self.0.insert(written.to_owned(), Arc::clone(&path));
         path
     }
 }

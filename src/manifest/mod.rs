@@ -59,7 +59,7 @@ pub struct Manifest {
 pub struct Secret {
     /// Its name: its path below the live generation.
     pub name: Name,
-    /// The sops file. Secrets of one file share its path.
+    /// The sops file. Secrets that write its path alike share it.
     pub sops_file: Arc<Path>,
     /// The format of the sops file.
     pub format: Format,

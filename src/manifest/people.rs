@@ -231,7 +231,7 @@ fn secret(
         key: key(name, raw.key.as_ref(), manifest.default_sops_key.as_ref(), format)?,
         file: raw.installation(valid.as_str(), paths)?,
         name: valid,
-        sops_file: sops_files.take(paths.surroundings.base.join(sops_file)),
+        sops_file: sops_files.take(&paths.surroundings.base, sops_file.as_os_str()),
         format,
         output: common::output(raw.output.as_deref())?,
     })

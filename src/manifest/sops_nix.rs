@@ -14,6 +14,7 @@ use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -248,7 +249,7 @@ fn secret(
             (Format::Dotenv | Format::Ini, key) => KeyRequest::KeyOrWhole(KeyPath::new(key)),
         },
         name,
-        sops_file: sops_files.take(surroundings.base.join(&*raw.sops_file)),
+        sops_file: sops_files.take(&surroundings.base, OsStr::new(&*raw.sops_file)),
         format,
         output: common::output(raw.output.as_deref())?,
         file: installation(raw, manifest, surroundings)?,
