@@ -7,14 +7,14 @@ use crate::manifest::path::AbsolutePath;
 use crate::manifest::{KeyRequest, Units};
 use crate::plan::{FileAccess, Ids, Outside, Source, Target};
 use crate::units::Requests;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What a generation holds. It lies in the generation, as [`RECORD`](crate::generation::RECORD).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record<'a> {
     /// When it was written, in seconds since 1970.
@@ -24,7 +24,7 @@ pub struct Record<'a> {
     /// The link that made it live. Generations of several manifests may lie side by side.
     pub symlink_path: AbsolutePath,
     /// The files, by their place in the generation.
-    pub files: BTreeMap<Cow<'a, str>, Entry<'a>>,
+    pub files: BTreeMap<Cow<'a, str>, File<'a>>,
     /// The files that failed and are not there, since there was nothing to keep.
     pub absent: BTreeSet<String>,
     /// The links that lie among them, with their texts.
@@ -45,7 +45,62 @@ pub struct Head {
     pub pending: Requests,
 }
 
-/// One file of a generation.
+/// One file of a generation. Of what is planned the entry is made when it is written: there may be ten thousand of them.
+#[derive(Clone)]
+pub enum File<'a> {
+    /// A target that is installed with this access.
+    Planned(&'a Target<'a>, FileAccess),
+    /// What was written down.
+    Written(Box<Entry<'a>>),
+}
+
+impl<'a> File<'a> {
+    /// What a record says of it.
+    pub fn entry(&self) -> Entry<'a> {
+        match self {
+            Self::Planned(target, access) => Entry::of(target, *access),
+            Self::Written(entry) => Entry::clone(entry),
+        }
+    }
+
+    /// What stands for it outside of the generation.
+    pub fn outside(&self) -> Option<&Outside> {
+        match self {
+            Self::Planned(target, _) => target.outside.as_deref(),
+            Self::Written(entry) => entry.outside.as_deref(),
+        }
+    }
+
+    /// The units that want to be told of a change.
+    pub fn units(&self) -> &Units {
+        match self {
+            Self::Planned(target, _) => target.source.units(),
+            Self::Written(entry) => &entry.units,
+        }
+    }
+
+    /// Whether it failed, and is what an earlier generation held.
+    pub fn is_kept(&self) -> bool {
+        matches!(self, Self::Written(entry) if entry.kept)
+    }
+}
+
+impl Serialize for File<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Planned(target, access) => Entry::of(target, *access).serialize(serializer),
+            Self::Written(entry) => entry.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for File<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Entry::deserialize(deserializer).map(|entry| Self::Written(Box::new(entry)))
+    }
+}
+
+/// What a record says of one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry<'a> {
@@ -71,7 +126,7 @@ pub struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     /// The entry of a target that is installed with this access.
-    pub fn of(target: &'a Target<'_>, access: FileAccess) -> Self {
+    pub fn of(target: &'a Target<'a>, access: FileAccess) -> Self {
         let (sops_file, key) = match target.source {
             Source::Template(_) => (None, None),
             Source::Secret(secret) => {
@@ -87,7 +142,7 @@ impl<'a> Entry<'a> {
             key,
             ids: access.ids,
             mode: access.mode.bits(),
-            outside: target.outside.as_ref().map(Cow::Borrowed),
+            outside: target.outside.as_deref().map(Cow::Borrowed),
             units: Cow::Borrowed(target.source.units()),
             kept: false,
         }

@@ -6,10 +6,10 @@ use super::outside::Wanted;
 use super::{Location, Run};
 use crate::changes::{Change, Changes, Seen};
 use crate::error::Result;
+use crate::manifest::Mode;
 use crate::manifest::path::AbsolutePath;
-use crate::manifest::{Mode, Units};
 use crate::plan::{FileAccess, Form, InnerLink, Plan, Target};
-use crate::record::{Entry, Head, Record};
+use crate::record::{Entry, File, Head, Record};
 use crate::secret::SecretBytes;
 use crate::system::stage::DIRECTORY_MODE;
 use crate::units::Requests;
@@ -43,17 +43,16 @@ impl<'a> Next<'a> {
         run: &Run<'_>,
     ) -> Result<Self> {
         let files: BTreeMap<&str, (&SecretBytes, FileAccess)> =
-            ready(plan, contents).filter_map(|(target, ready)| Some((target.file.as_str(), ready?))).collect();
+            ready(plan, contents).filter_map(|(target, ready)| Some((&*target.file, ready?))).collect();
         let wanted = |file: &str| files.get(file).map(|(bytes, _)| *bytes);
         let found = live.map(|live| live.look(&wanted)).transpose()?.unwrap_or_default();
-        let accesses =
-            ready(plan, contents).map(|(target, ready)| (target.file.as_str(), ready.map(|(_, access)| access)));
+        let accesses = ready(plan, contents).map(|(target, ready)| (&*target.file, ready.map(|(_, access)| access)));
         let changes = Changes::between(accesses, &found.files);
-        let failed = ready(plan, contents).filter(|(_, ready)| ready.is_none()).map(|(target, _)| target.file.as_str());
+        let failed = ready(plan, contents).filter(|(_, ready)| ready.is_none()).map(|(target, _)| &*target.file);
         let kept: BTreeSet<&str> = failed.filter(|file| changes.0.get(*file) == Some(&Change::Kept)).collect();
         // A link to nothing helps nobody.
         let exists = |link: &&InnerLink| {
-            let file = plan.targets.get(link.of).map(|target| target.file.as_str());
+            let file = plan.targets.get(link.of).map(|target| &*target.file);
             file.is_some_and(|file| files.contains_key(file) || kept.contains(file))
         };
         let links: Vec<_> = plan.inner_links.iter().filter(exists).map(|link| (link, link_text(link))).collect();
@@ -71,7 +70,7 @@ impl<'a> Next<'a> {
             installed: head.filter(|_| is_live).map_or(run.now, |head| head.installed),
             manifest: run.manifest_path.to_owned(),
             symlink_path: location.symlink_path.clone(),
-            files: entries(plan, contents, &kept, &found.files, old),
+            files: recorded(plan, contents, &kept, &found.files, old),
             absent: changes.absent().map(str::to_owned).collect(),
             links: links.iter().map(|(link, text)| (link.name.clone(), text.clone())).collect(),
             pending: Requests::default(),
@@ -94,48 +93,41 @@ fn ready<'a>(
 }
 
 /// What the generation says of its files.
-fn entries<'a>(
+fn recorded<'a>(
     plan: &'a Plan<'_>,
     contents: &'a Contents,
     kept: &BTreeSet<&str>,
     found: &BTreeMap<String, Seen>,
     old: Option<&Record<'static>>,
-) -> BTreeMap<Cow<'a, str>, Entry<'a>> {
-    let entry = |target: &'a Target<'a>, ready: Option<(&SecretBytes, FileAccess)>| {
-        let file = target.file.as_str();
-        match ready {
-            Some((_, access)) => Some(Entry::of(target, access)),
-            None if kept.contains(file) => {
-                let seen = found.get(file)?;
-                let of_live = FileAccess { ids: Some(seen.ids), mode: Mode::from(seen.mode) };
-                let old = old.and_then(|old| old.files.get(file)).cloned();
-                Some(Entry { kept: true, ..old.unwrap_or_else(|| Entry::of(target, of_live)) })
-            }
-            None => None,
+) -> BTreeMap<Cow<'a, str>, File<'a>> {
+    let file = |target: &'a Target<'a>, ready: Option<(&SecretBytes, FileAccess)>| match ready {
+        Some((_, access)) => Some(File::Planned(target, access)),
+        None if kept.contains(&*target.file) => {
+            let seen = found.get(&*target.file)?;
+            let of_live = FileAccess { ids: Some(seen.ids), mode: Mode::from(seen.mode) };
+            let old = old.and_then(|old| old.files.get(&*target.file)).map(File::entry);
+            Some(File::Written(Box::new(Entry { kept: true, ..old.unwrap_or_else(|| Entry::of(target, of_live)) })))
         }
+        None => None,
     };
     ready(plan, contents)
-        .filter_map(|(target, ready)| Some((Cow::Borrowed(target.file.as_str()), entry(target, ready)?)))
+        .filter_map(|(target, ready)| Some((Cow::Borrowed(&*target.file), file(target, ready)?)))
         .collect()
 }
 
 /// The units that want to be told of changes, those included that an earlier run did not come to, as its `head` says.
 pub(super) fn requests(changes: &Changes, new: &Record<'_>, old: Option<&Record<'_>>, head: Option<&Head>) -> Requests {
-    let units_in =
-        |record: &Record<'_>, file: &str| record.files.get(file).map(|entry| entry.units.clone().into_owned());
-    let units_of = |file: &str| units_in(new, file).or_else(|| units_in(old?, file));
-    let files = changes.0.keys().map(String::as_str);
-    let all: BTreeMap<&str, Units> = files.filter_map(|file| Some((file, units_of(file)?))).collect();
-    Requests::of(changes, |file| all.get(file)).and(head.map_or_else(Requests::default, |head| head.pending.clone()))
+    let units_of = |file: &str| new.files.get(file).or_else(|| old?.files.get(file)).map(File::units);
+    Requests::of(changes, units_of).and(head.map_or_else(Requests::default, |head| head.pending.clone()))
 }
 
 /// What a record wants outside of its generation. What failed and stays takes no place that another wants now.
 pub(super) fn wanted<'r>(record: &'r Record<'_>) -> Wanted<'r> {
-    let of = |kept: bool| record.files.iter().filter(move |(_, entry)| entry.kept == kept);
+    let of = |kept: bool| record.files.iter().filter(move |(_, file)| file.is_kept() == kept);
     let mut wanted = Wanted::new();
-    for (file, entry) in of(false).chain(of(true)) {
-        if let Some(outside) = &entry.outside {
-            wanted.entry(&outside.path).or_insert((file, outside));
+    for (place, file) in of(false).chain(of(true)) {
+        if let Some(outside) = file.outside() {
+            wanted.entry(&outside.path).or_insert((place, outside));
         }
     }
     wanted
@@ -143,7 +135,7 @@ pub(super) fn wanted<'r>(record: &'r Record<'_>) -> Wanted<'r> {
 
 /// The copies of what failed and could not be kept, since nothing was live: they are the last good ones.
 pub(super) fn spared<'a>(plan: &'a Plan<'_>, next: &Next<'_>) -> BTreeSet<&'a AbsolutePath> {
-    let failed = plan.targets.iter().filter(|target| next.changes.0.get(&target.file) == Some(&Change::Absent));
-    let copies = failed.filter_map(|target| target.outside.as_ref().filter(|o| matches!(o.form, Form::Copy(_))));
+    let failed = plan.targets.iter().filter(|target| next.changes.0.get(&*target.file) == Some(&Change::Absent));
+    let copies = failed.filter_map(|target| target.outside.as_deref().filter(|o| matches!(o.form, Form::Copy(_))));
     copies.map(|outside| &outside.path).collect()
 }

@@ -98,16 +98,16 @@ pub fn status(location: Location<'_>, site: &Site<'_>) -> Result<Status> {
     let record = live.record().cloned();
     let Found { files: found, links, recorded, .. } = live.look(&|_| None)?;
     let mut files = BTreeMap::new();
-    let entries = record.iter().flat_map(|record| &record.files);
+    let entries = record.iter().flat_map(|record| &record.files).map(|(file, recorded)| (file, recorded.entry()));
     for (file, entry) in entries {
         let seen = found.get(&**file).copied();
-        let mut conditions = conditions(entry, seen, recorded);
+        let mut conditions = conditions(&entry, seen, recorded);
         if let Some(outside) = &entry.outside {
             // What a user may not look at is not known to be wrong.
             let condition = stands(outside, file, &front, &live).unwrap_or(Some(Condition::Unreadable));
             conditions.extend(condition);
         }
-        files.insert(file.to_string(), FileStatus { entry: Some(entry.clone()), seen, conditions });
+        files.insert(file.to_string(), FileStatus { entry: Some(entry), seen, conditions });
     }
     for file in record.iter().flat_map(|record| &record.absent) {
         files.insert(file.clone(), FileStatus { entry: None, seen: None, conditions: vec![Condition::Absent] });

@@ -1,6 +1,7 @@
 //! Tells which form a manifest has, and reads its text.
 
 use super::slip::{MAP_OR_LIST, Slip};
+use super::sops_nix::RawManifest;
 use super::{Manifest, Surroundings, people, size, sops_nix};
 use crate::error::{Error, Result};
 use serde::Deserialize;
@@ -21,6 +22,16 @@ pub fn parse(text: &str, file: &Path, surroundings: &Surroundings) -> std::resul
         return Err(vec![error.within(file.display())]);
     }
     let syntax = Syntax::of(text, file);
+    let within = |errors: Vec<Error>| errors.into_iter().map(|error| error.within(file.display())).collect();
+    // What a program wrote is long and right: it is read at once. Whatever is not read so is looked at first, which tells
+    // what is wrong with it.
+    if syntax == Syntax::Json
+        && let Ok(raw) = serde_json::from_str::<RawManifest<'_>>(text)
+        && raw.lists_secrets()
+        && raw.count() <= MOST_FILES
+    {
+        return sops_nix::manifest(raw, surroundings).map_err(within);
+    }
     let read = || -> Result<Form> { read_as::<Form>(text, file, syntax, MANIFEST) };
     let form = read().map_err(|error| vec![error])?;
     let files: usize = [&form.secrets, &form.templates].into_iter().flatten().map(|shape| shape.count).sum();
@@ -42,7 +53,7 @@ pub fn parse(text: &str, file: &Path, surroundings: &Surroundings) -> std::resul
             people::manifest(raw, surroundings)
         }
     }
-    .map_err(|errors| errors.into_iter().map(|error| error.within(file.display())).collect())
+    .map_err(within)
 }
 
 const MANIFEST: &str = "the manifest";
@@ -79,7 +90,7 @@ struct Shape {
 }
 
 /// How many secrets and templates a manifest may have. Each takes two kilobytes until it is installed.
-const MOST_FILES: usize = 12_000;
+pub(super) const MOST_FILES: usize = 12_000;
 
 impl<'de> Deserialize<'de> for Shape {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
@@ -210,6 +221,16 @@ mod tests {
         let [error] = errors.as_slice() else { panic!("{errors:?}") };
         let said = "it has 12001 secrets and templates, and 12000 are the most that are installed";
         assert!(error.to_string().contains(said), "{error}");
+        let list = |secrets: usize| {
+            let secret = |number| {
+                format!(r#"{{"name": "s{number}", "mode": "0400", "sopsFile": "/s", "path": "/run/s/s{number}"}}"#)
+            };
+            let secrets = Vec::from_iter((0..secrets).map(secret)).join(",");
+            format!(r#"{{"secrets": [{secrets}], "secretsMountPoint": "/run/s.d", "symlinkPath": "/run/s"}}"#)
+        };
+        assert_eq!(read(&list(MOST_FILES), "m.json").unwrap().secrets.len(), MOST_FILES);
+        let errors = read(&list(MOST_FILES + 1), "m.json").unwrap_err();
+        assert!(errors[0].to_string().contains(said), "{errors:?}");
     }
 
     #[test]

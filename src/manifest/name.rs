@@ -1,5 +1,6 @@
 //! Names of secrets and templates. A name is a path below a generation, so a bad one could write anywhere.
 
+use super::path::{by_parts, has_control, parts_of};
 use std::fmt;
 
 /// A valid name: parts joined with `/`, none of them empty, `.` or `..`.
@@ -23,16 +24,19 @@ impl Name {
         if text.len() > LONGEST {
             return Err(format!("is longer than {LONGEST} bytes"));
         }
-        if text.chars().any(char::is_control) {
+        if has_control(text) {
             return Err("holds a control character".into());
         }
-        if text.split('/').count() > DEEPEST {
+        if parts_of(text).count() > DEEPEST {
             return Err(format!("has more than {DEEPEST} parts"));
         }
-        for part in text.split('/') {
+        for part in parts_of(text) {
             match part {
-                "" => return Err("has an empty part: a name neither begins nor ends with `/`, nor holds `//`".into()),
-                "." | ".." => return Err(format!("has the part `{part}`, which would lead to another directory")),
+                b"" => return Err("has an empty part: a name neither begins nor ends with `/`, nor holds `//`".into()),
+                b"." | b".." => {
+                    let part = String::from_utf8_lossy(part);
+                    return Err(format!("has the part `{part}`, which would lead to another directory"));
+                }
                 part if part.len() > LONGEST_PART => {
                     return Err(format!("has a part longer than {LONGEST_PART} bytes"));
                 }
@@ -52,7 +56,7 @@ impl Name {
 
     /// Whether this is `rendered` or lies in it.
     pub fn is_in_rendered(&self) -> bool {
-        self.0.split('/').next() == Some(RENDERED)
+        self.0.strip_prefix(RENDERED).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
@@ -66,7 +70,7 @@ impl fmt::Display for Name {
 pub fn collision<'a>(names: impl Iterator<Item = &'a Name>) -> Option<(&'a Name, &'a Name)> {
     // By parts, so that `a`, `a-b`, `a/b` sort with `a/b` right behind `a`.
     let mut sorted: Vec<&Name> = names.collect();
-    sorted.sort_by(|a, b| a.0.split('/').cmp(b.0.split('/')));
+    sorted.sort_by(|a, b| by_parts(a.0.as_bytes(), b.0.as_bytes()));
     sorted.windows(2).find_map(|pair| match pair {
         [a, b] => {
             let below = b.0.strip_prefix(&a.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));

@@ -26,8 +26,11 @@ impl AbsolutePath {
         if text.is_empty() {
             return Err("is empty".into());
         }
-        if text.chars().any(char::is_control) {
+        if has_control(text) {
             return Err("holds a control character".into());
+        }
+        if is_plain(text) {
+            return Ok(Self(text.into()));
         }
         if text.starts_with(['~', '$']) {
             return Err("is not expanded as in a shell: write it out, from `/` on".into());
@@ -37,9 +40,6 @@ impl AbsolutePath {
         }
         if Path::new(text).components().any(|part| part == Component::ParentDir) {
             return Err("holds `..`, which may lead elsewhere than it seems".into());
-        }
-        if is_plain(text) {
-            return Ok(Self(text.into()));
         }
         let path: PathBuf = base.join(text).components().collect();
         if path.components().any(|part| part.as_os_str().len() > LONGEST_PART) {
@@ -107,9 +107,29 @@ impl AbsolutePath {
 /// Most are, and there may be ten thousand of them.
 fn is_plain(text: &str) -> bool {
     let Some(parts) = text.strip_prefix('/') else { return false };
-    let is_plain = |part: &str| !["", ".", ".."].contains(&part) && part.len() <= LONGEST_PART;
+    let is_plain = |part: &[u8]| !matches!(part, b"" | b"." | b"..") && part.len() <= LONGEST_PART;
     // The root directory counts as a part.
-    text.len() <= LONGEST && parts.split('/').all(is_plain) && parts.split('/').count() < DEEPEST
+    text.len() <= LONGEST && parts_of(parts).all(is_plain) && parts_of(parts).count() < DEEPEST
+}
+
+/// The parts between slashes.
+pub(super) fn parts_of(text: &str) -> impl Iterator<Item = &[u8]> {
+    text.as_bytes().split(|byte| *byte == b'/')
+}
+
+/// Whether a text holds a control character.
+pub(super) fn has_control(text: &str) -> bool {
+    // Most hold nothing but these.
+    let is_printable = |byte: u8| matches!(byte, b' '..=b'~');
+    !text.bytes().all(is_printable) && text.chars().any(char::is_control)
+}
+
+/// Compares part by part: what lies below a path comes right behind it.
+pub(super) fn by_parts(a: &[u8], b: &[u8]) -> Ordering {
+    let alike = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    // A part that ends comes before all that begin like it, and the end of all before that.
+    let rank = |text: &[u8]| text.get(alike).map(|byte| (*byte != b'/', *byte));
+    rank(a).cmp(&rank(b))
 }
 
 impl PartialEq for AbsolutePath {
@@ -129,9 +149,7 @@ impl Hash for AbsolutePath {
 /// In the order of their parts: what lies below a path comes right behind it.
 impl Ord for AbsolutePath {
     fn cmp(&self, other: &Self) -> Ordering {
-        // A part that ends comes before all that begin like it.
-        let rank = |byte: &u8| (*byte != b'/', *byte);
-        self.bytes().iter().map(rank).cmp(other.bytes().iter().map(rank))
+        by_parts(self.bytes(), other.bytes())
     }
 }
 

@@ -2,6 +2,7 @@
 //! same as absent, as in Go.
 
 use super::common::{self, Draft, SopsFiles};
+use super::form::MOST_FILES;
 use super::{
     Access, Group, Installation, KeyRequest, KeySources, Log, Manifest, Mode, OnError, Owner, Placeholder,
     Placeholders, Secret, Surroundings, Template, TemplateText,
@@ -10,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::escape::Escape;
 use crate::sops::format::Format;
 use crate::sops::key::KeyPath;
-use serde::de::Visitor;
+use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -23,10 +24,10 @@ use std::path::PathBuf;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RawManifest<'a> {
+    #[serde(borrow)]
+    secrets: Option<Files<'a>>,
     #[serde(borrow, default, deserialize_with = "null_is_default")]
-    secrets: Vec<RawFile<'a>>,
-    #[serde(borrow, default, deserialize_with = "null_is_default")]
-    templates: Vec<RawFile<'a>>,
+    templates: Files<'a>,
     #[serde(default, deserialize_with = "null_is_default")]
     placeholder_by_secret_name: BTreeMap<String, String>,
     /// Not of sops-nix, but of our own module, as the other fields that say so: placeholders with an escape, by text.
@@ -76,6 +77,35 @@ struct RawLogging {
     secret_changes: bool,
 }
 
+/// A list of secrets or templates. One that is longer than [`MOST_FILES`] is refused before it takes up the memory.
+#[derive(Default)]
+struct Files<'a>(Vec<RawFile<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Files<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Files<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a sequence")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<Files<'de>, A::Error> {
+                let mut files = Vec::new();
+                while let Some(file) = items.next_element()? {
+                    if files.len() == MOST_FILES {
+                        return Err(A::Error::custom("there are too many"));
+                    }
+                    files.push(file);
+                }
+                // Room that was never used would be touched for the first time when it is zeroed and given back.
+                files.shrink_to_fit();
+                Ok(Files(files))
+            }
+        }
+        deserializer.deserialize_seq(Collect)
+    }
+}
+
 /// A secret or a template. They are one type, because `serde` keeps all that it does not know in memory where it flattens one
 /// type into another, and that takes fifty times its size.
 #[derive(Deserialize)]
@@ -87,10 +117,12 @@ struct RawFile<'a> {
     path: Text<'a>,
     #[serde(borrow, default)]
     mode: Text<'a>,
-    owner: Option<String>,
+    #[serde(borrow)]
+    owner: Option<Text<'a>>,
     #[serde(default, deserialize_with = "null_is_default")]
     uid: u32,
-    group: Option<String>,
+    #[serde(borrow)]
+    group: Option<Text<'a>>,
     #[serde(default, deserialize_with = "null_is_default")]
     gid: u32,
     #[serde(default, deserialize_with = "null_is_default")]
@@ -98,9 +130,11 @@ struct RawFile<'a> {
     #[serde(default, deserialize_with = "null_is_default")]
     reload_units: Vec<String>,
     /// Of our own module.
-    install: Option<String>,
+    #[serde(borrow)]
+    install: Option<Text<'a>>,
     /// Of our own module.
-    on_conflict: Option<String>,
+    #[serde(borrow)]
+    on_conflict: Option<Text<'a>>,
     /// Of a secret, as the next three.
     #[serde(borrow, default)]
     key: Text<'a>,
@@ -109,7 +143,8 @@ struct RawFile<'a> {
     #[serde(borrow, default)]
     format: Text<'a>,
     /// Of our own module.
-    output: Option<String>,
+    #[serde(borrow)]
+    output: Option<Text<'a>>,
     /// Of a template, as the next one.
     #[serde(borrow, default)]
     content: Text<'a>,
@@ -165,24 +200,40 @@ fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
+impl RawManifest<'_> {
+    /// Whether the secrets are a list. Where they are not, the manifest has the other form.
+    pub(super) fn lists_secrets(&self) -> bool {
+        self.secrets.is_some()
+    }
+
+    /// How many secrets and templates there are.
+    pub(super) fn count(&self) -> usize {
+        self.secrets().len() + self.templates.0.len()
+    }
+
+    fn secrets(&self) -> &[RawFile<'_>] {
+        self.secrets.as_ref().map_or(&[], |files| &files.0)
+    }
+}
+
 pub(super) fn manifest(raw: RawManifest<'_>, surroundings: &Surroundings) -> std::result::Result<Manifest, Vec<Error>> {
     let mut errors = Vec::new();
     let path = |field: &str, text: &str| common::path(field, text, raw.user_mode, surroundings);
     let mut collect = |kind: &str, name: &str, result: Result<()>| {
         errors.extend(result.err().map(|error| error.within(format_args!("{kind} `{name}`"))));
     };
-    let mut secrets = Vec::with_capacity(raw.secrets.len());
+    let mut secrets = Vec::with_capacity(raw.secrets().len());
     let mut sops_files = SopsFiles::default();
-    for secret in &raw.secrets {
+    for secret in raw.secrets() {
         let parsed = self::secret(secret, &raw, surroundings, &mut sops_files).map(|secret| secrets.push(secret));
         collect("secret", &secret.name, parsed);
     }
     let mut templates = Vec::new();
-    for template in &raw.templates {
+    for template in &raw.templates.0 {
         let parsed = self::template(template, &raw, surroundings).map(|parsed| templates.push(parsed));
         collect("template", &template.name, parsed);
     }
-    let placeholders = match raw.templates.is_empty() {
+    let placeholders = match raw.templates.0.is_empty() {
         true => Ok(BTreeMap::new()),
         false => self::placeholders(&raw),
     };
@@ -274,11 +325,11 @@ fn installation(raw: &RawFile<'_>, manifest: &RawManifest<'_>, surroundings: &Su
     Ok(Installation {
         access: Access {
             owner: match &raw.owner {
-                Some(name) => Owner::Name(name.clone()),
+                Some(name) => Owner::Name(name.to_string()),
                 None => Owner::Id(common::id("uid", raw.uid)?),
             },
             group: match &raw.group {
-                Some(name) => Group::Name(name.clone()),
+                Some(name) => Group::Name(name.to_string()),
                 None => Group::Id(common::id("gid", raw.gid)?),
             },
             // home-manager's module writes every field; a manifest without a mode is broken, as in sops-nix.
@@ -295,7 +346,8 @@ fn installation(raw: &RawFile<'_>, manifest: &RawManifest<'_>, surroundings: &Su
 /// Every secret needs its placeholder where there are templates, as in sops-nix. Placeholders of names that are no
 /// secret of this manifest are kept too: one that stands in a template is then told apart from mere text.
 fn placeholders(raw: &RawManifest<'_>) -> Result<BTreeMap<String, Placeholder>> {
-    if let Some(secret) = raw.secrets.iter().find(|secret| !raw.placeholder_by_secret_name.contains_key(&*secret.name))
+    if let Some(secret) =
+        raw.secrets().iter().find(|secret| !raw.placeholder_by_secret_name.contains_key(&*secret.name))
     {
         return Err(Error::new(format!("`placeholderBySecretName` has no placeholder for `{}`", &*secret.name))
             .help("add it, or make the manifest again with the module"));

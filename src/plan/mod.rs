@@ -13,6 +13,7 @@ use crate::sops::format::Format;
 use owners::{access, directories};
 use places::Places;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
@@ -46,11 +47,11 @@ pub struct Target<'a> {
     /// Where what it holds comes from.
     pub source: Source<'a>,
     /// Where it lies in the generation.
-    pub file: String,
+    pub file: Cow<'a, str>,
     /// Who may read it; `None` where that failed.
     pub access: Option<FileAccess>,
     /// What stands for it outside of the generation.
-    pub outside: Option<Outside>,
+    pub outside: Option<Box<Outside>>,
 }
 
 /// Where the content of a target comes from. Its text form is what people call it.
@@ -158,7 +159,7 @@ pub fn plan<'a>(manifest: &'a Manifest, owners: &Owners<'_>) -> std::result::Res
     let mut errors = Vec::new();
     let mut plan = Plan {
         files: Vec::new(),
-        targets: Vec::new(),
+        targets: Vec::with_capacity(manifest.secrets.len() + manifest.templates.len()),
         inner_links: Vec::new(),
         directories: None,
         failures: Vec::new(),
@@ -167,9 +168,11 @@ pub fn plan<'a>(manifest: &'a Manifest, owners: &Owners<'_>) -> std::result::Res
     let mut known_files: HashMap<&Path, usize> = HashMap::new();
     let mut known_owners = HashMap::new();
     let mut places = Places::new(manifest);
-    let secrets = manifest.secrets.iter().map(|secret| (Source::Secret(secret), secret.name.to_string()));
-    let templates =
-        manifest.templates.iter().map(|template| (Source::Template(template), format!("{RENDERED}/{}", template.name)));
+    let secrets = manifest.secrets.iter().map(|secret| (Source::Secret(secret), Cow::Borrowed(secret.name.as_str())));
+    let templates = manifest
+        .templates
+        .iter()
+        .map(|template| (Source::Template(template), Cow::Owned(format!("{RENDERED}/{}", template.name))));
     for (position, (source, file)) in secrets.chain(templates).enumerate() {
         let installation = source.installation();
         let access = access(&installation.access, owners, &mut known_owners)
@@ -177,7 +180,7 @@ pub fn plan<'a>(manifest: &'a Manifest, owners: &Owners<'_>) -> std::result::Res
             .ok();
         let ids = access.and_then(|access| access.ids);
         let outside = match places.add(position, source, &file, installation, ids) {
-            Ok(outside) => outside,
+            Ok(outside) => outside.map(Box::new),
             Err(error) => {
                 errors.push(error.of(source));
                 None
@@ -337,7 +340,7 @@ mod tests {
                         c: {path: /run/secrets/c}}}";
         with_plan(manifest, |plan| {
             let plan = plan.unwrap();
-            let outside: Vec<_> = plan.targets.iter().filter_map(|target| target.outside.as_ref()).collect();
+            let outside: Vec<_> = plan.targets.iter().filter_map(|target| target.outside.as_deref()).collect();
             let [link] = outside.as_slice() else { panic!("{outside:?}") };
             assert_eq!(
                 (link.path.to_string(), &link.form),
