@@ -106,21 +106,19 @@ fn open_file(plan: &Plan<'_>, file: &SopsFile<'_>, means: &Means<'_>) -> Content
             return contents;
         }
     };
-    let wanted: Vec<(usize, Source<'_>, &Secret)> = file
-        .secrets
-        .iter()
-        .filter_map(|position| match plan.targets.get(*position)?.source {
-            source @ Source::Secret(secret) => Some((*position, source, secret)),
-            Source::Template(_) => None,
-        })
-        .collect();
-    if let [(position, _, Secret { key: KeyRequest::Whole, output: None, .. })] = wanted.as_slice()
+    let of_plan = |position: &usize| match plan.targets.get(*position)?.source {
+        source @ Source::Secret(secret) => Some((*position, source, secret)),
+        Source::Template(_) => None,
+    };
+    let wanted = || file.secrets.iter().filter_map(of_plan);
+    if let ([position], Some((.., Secret { key: KeyRequest::Whole, output: None, .. }))) =
+        (file.secrets.as_slice(), wanted().next())
         && let Some(bytes) = verified.take_only_value()
     {
         contents.secrets.insert(*position, bytes);
     } else {
         let mut taking = Taking::new(file.path, &verified);
-        for (position, source, secret) in wanted {
+        for (position, source, secret) in wanted() {
             match taking.take(secret) {
                 Ok(bytes) => {
                     contents.secrets.insert(position, bytes);

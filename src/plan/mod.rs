@@ -10,7 +10,7 @@ use crate::manifest::name::RENDERED;
 use crate::manifest::path::AbsolutePath;
 use crate::manifest::{Installation, Manifest, Mode, OnConflict, Secret, Template, Units};
 use crate::sops::format::Format;
-use owners::{access, directories};
+use owners::{Known, access, directories};
 use places::Places;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -166,7 +166,8 @@ pub fn plan<'a>(manifest: &'a Manifest, owners: &Owners<'_>) -> std::result::Res
     };
     // Paths are the same if their parts are, however they are written.
     let mut known_files: HashMap<&Path, usize> = HashMap::new();
-    let mut known_owners = HashMap::new();
+    let mut last_file: Option<(&Path, usize)> = None;
+    let mut known_owners = Known::default();
     let mut places = Places::new(manifest);
     let secrets = manifest.secrets.iter().map(|secret| (Source::Secret(secret), Cow::Borrowed(secret.name.as_str())));
     let templates = manifest
@@ -187,7 +188,12 @@ pub fn plan<'a>(manifest: &'a Manifest, owners: &Owners<'_>) -> std::result::Res
             }
         };
         if let (Source::Secret(secret), Some(_)) = (source, access) {
-            let number = *known_files.entry(&*secret.sops_file).or_insert(plan.files.len());
+            // Most come from the file of the one before.
+            let number = match last_file {
+                Some((path, number)) if std::ptr::eq(path, &*secret.sops_file) => number,
+                _ => *known_files.entry(&*secret.sops_file).or_insert(plan.files.len()),
+            };
+            last_file = Some((&*secret.sops_file, number));
             match plan.files.get_mut(number) {
                 Some(file) if file.format != secret.format => {
                     errors.push(mixed_formats(file, secret.format, &plan.targets).of(source));

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 /// The places that a manifest wants.
 pub(super) struct Places<'a> {
     manifest: &'a Manifest,
+    /// The places of targets that do not lie where they are wanted. Those that do have their names, which nobody shares.
     taken: HashMap<&'a AbsolutePath, Source<'a>>,
     inner_links: Vec<InnerLink>,
 }
@@ -35,11 +36,11 @@ impl<'a> Places<'a> {
             return Err(Error::new("`install: copy` has no meaning where the secret itself lies")
                 .help("set `path` to the place where the copy is wanted, or take `install` out"));
         }
-        if let Some(other) = self.taken.insert(path, source) {
-            return Err(Error::new(format!("its path {path} is also that of the {other}")).help("change one of them"));
-        }
         if below == Some(file) {
             return Ok(None);
+        }
+        if let Some(other) = self.taken.insert(path, source) {
+            return Err(twice(path, other));
         }
         self.check_store(path)?;
         let target = self.manifest.symlink_path.join(file);
@@ -70,6 +71,10 @@ impl<'a> Places<'a> {
         Ok(())
     }
 
+    fn is_at_its_place(&self, target: &Target<'_>) -> bool {
+        target.source.installation().path.below(&self.manifest.symlink_path) == Some(&target.file)
+    }
+
     /// Looks at all places together.
     pub(super) fn finish(self, targets: &[Target<'_>]) -> std::result::Result<Vec<InnerLink>, Vec<Error>> {
         let mut errors = Vec::new();
@@ -90,9 +95,17 @@ impl<'a> Places<'a> {
             above.push((path, *source));
         }
         let mut names = Vec::new();
-        for link in &self.inner_links {
-            let source = targets.get(link.of).map_or_else(String::new, |target| target.source.to_string());
-            match Name::new(&link.name) {
+        let at_their_place: HashMap<&str, Source<'_>> = match self.inner_links.is_empty() {
+            true => HashMap::new(),
+            false => targets.iter().filter(|target| self.is_at_its_place(target)).map(by_file).collect(),
+        };
+        for inner in &self.inner_links {
+            let source = targets.get(inner.of).map_or_else(String::new, |target| target.source.to_string());
+            if let Some(other) = at_their_place.get(inner.name.as_str()) {
+                errors.push(twice(&link.join(&inner.name), *other).of(source));
+                continue;
+            }
+            match Name::new(&inner.name) {
                 Ok(name) => names.push(name),
                 Err(why) => errors.push(
                     Error::new(format!("its path below {} {why}", self.manifest.symlink_path))
@@ -115,4 +128,12 @@ impl<'a> Places<'a> {
         }
         if errors.is_empty() { Ok(self.inner_links) } else { Err(errors) }
     }
+}
+
+fn by_file<'t>(target: &'t Target<'_>) -> (&'t str, Source<'t>) {
+    (&target.file, target.source)
+}
+
+fn twice(path: &AbsolutePath, other: Source<'_>) -> Error {
+    Error::new(format!("its path {path} is also that of the {other}")).help("change one of them")
 }

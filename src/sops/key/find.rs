@@ -6,12 +6,13 @@ use crate::sops::tree::{List, Map, Node};
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 
 /// Finds values in one document. It remembers where the keys of large maps stand, so that finding all of them takes
 /// time in proportion to their number.
 pub struct Finder<'a> {
     document: &'a Map,
-    maps: RefCell<HashMap<*const Map, Index<'a>>>,
+    maps: RefCell<HashMap<*const Map, Rc<Index<'a>>>>,
     lists: RefCell<HashMap<*const List, Vec<&'a Node>>>,
     paths: OnceCell<Vec<String>>,
     /// For how many more keys suggestions are made. It bounds the time that a file of another make costs.
@@ -97,15 +98,22 @@ impl<'a> Finder<'a> {
     ) -> Option<&'a Node> {
         let rest = parts.get(depth..).unwrap_or_default();
         // A path of many slashes has as many beginnings; only those that a key can be are looked for.
-        let longest_key = self.longest_key(map);
+        let index = self.index(map);
+        let longest_key = index.as_deref().map_or_else(|| longest_key(map), |index| index.longest_key);
         let bytes = rest.iter().scan(0, |bytes, part| {
             *bytes += part.len() + 1;
             Some(*bytes - 1)
         });
         let longest = bytes.take_while(|bytes| *bytes <= longest_key).count();
         for length in (1..=longest).rev() {
-            let (key, _) = rest.split_at(length);
-            let entry = self.entry(map, &key.join("/"));
+            let key = match rest {
+                [key, ..] if length == 1 => Cow::Borrowed(&**key),
+                _ => Cow::Owned(rest.split_at(length).0.join("/")),
+            };
+            let entry = match &index {
+                Some(index) => index.values.get(&*key).copied(),
+                None => map.get(&key),
+            };
             if let Some(found) = entry.and_then(|node| self.in_node(node, parts, depth + length, deepest)) {
                 return Some(found);
             }
@@ -148,29 +156,19 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// The value of `key`; the first where it stands twice, as in sops.
-    fn entry(&self, map: &'a Map, key: &str) -> Option<&'a Node> {
-        if map.0.len() <= SMALL {
-            return map.get(key);
-        }
-        self.indexed(map, |index| index.values.get(key).copied())
-    }
-
-    fn longest_key(&self, map: &'a Map) -> usize {
-        if map.0.len() <= SMALL {
-            return longest_key(map);
-        }
-        self.indexed(map, |index| index.longest_key)
-    }
-
-    fn indexed<T>(&self, map: &'a Map, ask: impl FnOnce(&Index<'a>) -> T) -> T {
-        let mut maps = self.maps.borrow_mut();
-        ask(maps.entry(map).or_insert_with(|| {
-            // From the end, so that the first one stays.
-            let entries: Vec<_> = map.entries().collect();
-            let values = entries.into_iter().rev().map(|entry| (entry.key.as_str(), &entry.value)).collect();
-            Index { values, longest_key: longest_key(map) }
-        }))
+    /// Where the keys of a large map stand.
+    fn index(&self, map: &'a Map) -> Option<Rc<Index<'a>>> {
+        (map.0.len() > SMALL).then(|| {
+            let mut maps = self.maps.borrow_mut();
+            Rc::clone(maps.entry(map).or_insert_with(|| {
+                let mut values = HashMap::with_capacity(map.0.len());
+                for entry in map.entries() {
+                    // Where a key stands twice, the first one counts, as in sops.
+                    values.entry(entry.key.as_str()).or_insert(&entry.value);
+                }
+                Rc::new(Index { values, longest_key: longest_key(map) })
+            }))
+        })
     }
 
     fn item(&self, list: &'a List, position: usize) -> Option<&'a Node> {
