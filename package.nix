@@ -17,6 +17,7 @@ rustPlatform.buildRustPackage {
       ./Cargo.lock
       ./Cargo.toml
       ./build.rs
+      ./core
       ./examples/manual.rs
       ./gcm
       ./link

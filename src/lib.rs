@@ -2,24 +2,16 @@
 
 #![forbid(unsafe_code)]
 
+pub use sops_install_core::{
+    changes, error, escape, generation, lookalike, manifest, plan, record, secret, sops, template, units,
+};
+
 pub mod audit;
-pub mod changes;
 pub mod check;
 pub mod cli;
-pub mod error;
-pub mod escape;
-pub mod generation;
 pub mod identity;
 pub mod install;
-mod lookalike;
-pub mod manifest;
 pub mod open;
 pub mod parallel;
-pub mod plan;
-pub mod record;
-pub mod secret;
-pub mod sops;
 pub mod system;
-pub mod template;
-pub mod units;
 pub mod voice;

@@ -3,7 +3,7 @@ let
   marked = mark: name: "<SOPS:${builtins.hashString "sha256" name}:${mark}>";
 in
 {
-  # What src/escape.rs can write.
+  # What core/src/escape.rs can write.
   escapes = [
     "json"
     "shell"

@@ -237,13 +237,11 @@ fn refresh(live: &Generation, record: &Record<'_>, ids: Option<plan::Ids>) -> Re
 const RECORD_MODE: u32 = 0o440;
 
 fn text_of(record: &Record<'_>) -> Result<SecretBytes> {
-    let mut text = Vec::new();
-    serde_json::to_writer(&mut text, record).map(|()| text.push(b'\n')).map_err(|error| {
+    record.text().map(SecretBytes::new).map_err(|error| {
         Error::new("cannot write down what the generation holds")
             .because(error)
             .help("give the manifest and its sops files paths in UTF-8")
-    })?;
-    Ok(SecretBytes::new(text))
+    })
 }
 
 /// Writes the new generation and gives it a number above all others. What no link leads to any more goes first.

@@ -9,7 +9,7 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 /// Compiles an expression of Go's. The error says why it cannot be read.
-pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
+pub fn compile(pattern: &str) -> Result<Regex, String> {
     /// An expression may grow to this size in memory, and to search a text takes time in proportion to it. Rules that people
     /// write need a hundredth.
     const LARGEST: usize = 256 << 10;

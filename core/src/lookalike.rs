@@ -2,7 +2,7 @@
 
 /// A file that is something else than what was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lookalike {
+pub enum Lookalike {
     /// Text in UTF-16, as some editors of Windows save it.
     Utf16,
     /// A file that git-crypt encrypted.
@@ -29,7 +29,7 @@ pub(crate) enum Lookalike {
 
 impl Lookalike {
     /// What a file is, where that can be told.
-    pub(crate) fn of(file: &[u8]) -> Option<Self> {
+    pub fn of(file: &[u8]) -> Option<Self> {
         /// How much is looked at where the sign may stand anywhere.
         const LOOKED_AT: usize = 64 * 1024;
         let text = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file).trim_ascii_start();
@@ -54,7 +54,7 @@ impl Lookalike {
     }
 
     /// What it is and what to do, as advice to somebody who wanted `wanted`, such as `a sops file`.
-    pub(crate) fn advice(self, wanted: &str) -> String {
+    pub fn advice(self, wanted: &str) -> String {
         let (is, remedy) = match self {
             Self::Utf16 => ("text in UTF-16", "save it as UTF-8, without a byte order mark"),
             Self::GitCrypt => {
@@ -79,7 +79,7 @@ impl Lookalike {
 }
 
 /// The line, counted from 1, in which a merge conflict begins or ends.
-pub(crate) fn conflict(file: &[u8]) -> Option<usize> {
+pub fn conflict(file: &[u8]) -> Option<usize> {
     let is_mark = |line: &[u8]| [&b"<<<<<<< "[..], b">>>>>>> "].iter().any(|mark| line.starts_with(mark));
     file.split(|byte| *byte == b'\n').position(is_mark).map(|position| position + 1)
 }

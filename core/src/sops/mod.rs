@@ -10,7 +10,7 @@ pub mod data_key;
 pub mod decrypt;
 mod flatten;
 pub mod format;
-pub(crate) mod go_regex;
+pub mod go_regex;
 pub mod key;
 pub mod metadata;
 pub mod rules;

@@ -33,6 +33,20 @@ pub struct Record<'a> {
     pub pending: Requests,
 }
 
+impl Record<'_> {
+    /// The text that is written down.
+    ///
+    /// # Errors
+    /// A path is not UTF-8.
+    pub fn text(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut text = serde_json::to_vec(self)?;
+        text.push(b'\n');
+        // Room that was never used would be touched for the first time when it is zeroed and given back.
+        text.shrink_to_fit();
+        Ok(text)
+    }
+}
+
 /// What a [`Record`] says of the generation as a whole. There may be ten thousand files in it, which most do not want to know.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
