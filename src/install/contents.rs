@@ -17,8 +17,8 @@ use std::path::Path;
 
 /// What there is to install.
 pub(super) struct Contents {
-    /// The bytes of each target that did not fail, by its position in [`Plan::targets`].
-    pub(super) bytes: BTreeMap<usize, SecretBytes>,
+    /// The bytes of each target, in the order of [`Plan::targets`]; `None` where it failed.
+    pub(super) bytes: Vec<Option<SecretBytes>>,
     /// What failed, in the order in which it is told.
     pub(super) failures: Vec<Failure>,
     /// How many master keys were opened.
@@ -51,17 +51,25 @@ pub(super) fn contents(manifest: &Manifest, plan: &mut Plan<'_>, run: &mut Run<'
     }
     let mut failures = std::mem::take(&mut plan.failures);
     failures.extend(opened.failures);
-    let mut contents = Contents { bytes: opened.secrets, failures, unwrapped: identities.opened() };
+    let bytes = plan.targets.iter().map(|_| None).collect();
+    let mut contents = Contents { bytes, failures, unwrapped: identities.opened() };
+    opened.secrets.into_iter().for_each(|(position, bytes)| contents.put(position, bytes));
     let rendered = render(manifest, plan, &contents.bytes)?;
     for (position, result) in rendered {
         match result {
-            Ok(bytes) => {
-                contents.bytes.insert(position, bytes);
-            }
+            Ok(bytes) => contents.put(position, bytes),
             Err(error) => contents.failures.push(Failure { targets: vec![position], error }),
         }
     }
     Ok(contents)
+}
+
+impl Contents {
+    fn put(&mut self, position: usize, bytes: SecretBytes) {
+        if let Some(place) = self.bytes.get_mut(position) {
+            *place = Some(bytes);
+        }
+    }
 }
 
 fn identities(manifest: &Manifest, run: &mut Run<'_>) -> Result<Identities> {
@@ -115,17 +123,19 @@ fn environment_file(path: &Path) -> Result<Vec<(String, String)>> {
 fn render(
     manifest: &Manifest,
     plan: &Plan<'_>,
-    bytes: &BTreeMap<usize, SecretBytes>,
+    bytes: &[Option<SecretBytes>],
 ) -> Result<Vec<(usize, Result<SecretBytes>)>> {
     // sops-nix's modules name a placeholder for each secret, and to get ready to find them takes time.
     if manifest.templates.is_empty() {
         return Ok(Vec::new());
     }
     let reader = Reader::of(manifest)?;
-    let contents: BTreeMap<&Name, &SecretBytes> = bytes
+    let contents: BTreeMap<&Name, &SecretBytes> = plan
+        .targets
         .iter()
-        .filter_map(|(position, bytes)| match plan.targets.get(*position)?.source {
-            Source::Secret(secret) => Some((&secret.name, bytes)),
+        .zip(bytes)
+        .filter_map(|(target, bytes)| match target.source {
+            Source::Secret(secret) => Some((&secret.name, bytes.as_ref()?)),
             Source::Template(_) => None,
         })
         .collect();

@@ -28,6 +28,7 @@ use crate::identity::Variables;
 use crate::identity::host::Host;
 use crate::manifest::path::AbsolutePath;
 use crate::manifest::{Manifest, Mode, OnConflict, OnError};
+use crate::parallel;
 use crate::plan::{self, Failure, FileAccess, InnerLink, Owners, Plan};
 use crate::record::Record;
 use crate::secret::SecretBytes;
@@ -196,7 +197,7 @@ fn tolerable(
     contents: &mut Contents,
 ) -> std::result::Result<Vec<Error>, Vec<Error>> {
     let failures = std::mem::take(&mut contents.failures);
-    let nothing_is_left = contents.bytes.is_empty() && !plan.targets.is_empty();
+    let nothing_is_left = contents.bytes.iter().all(Option::is_none) && !plan.targets.is_empty();
     let fails = !failures.is_empty() && (manifest.on_error == OnError::Abort || nothing_is_left);
     let errors = failures.into_iter().map(|Failure { error, .. }| error).collect();
     if fails { Err(errors) } else { Ok(errors) }
@@ -269,27 +270,33 @@ fn stage(
         Error::new(format!("the generation numbers in {mount_point} are used up"))
             .help("unmount it, so that they begin again")
     })?;
-    let record = text_of(&next.record)?;
     let mut stage = Stage::begin(&store.dir, plan.directories).map_err(describe)?;
-    let written = write(&mut stage, live, plan, next, &record)
-        // On a disk the link may outlive a power cut that the files behind it do not.
-        .and_then(|()| if store.in_memory { Ok(()) } else { store.dir.sync() })
-        .and_then(|()| stage.finish(number));
-    if written.is_err() {
+    let (record, written) = match next.files.len() {
+        // What the generation says of itself is long then too.
+        MANY.. => parallel::beside(|| text_of(&next.record), || write(&mut stage, live, next)),
+        _ => (text_of(&next.record), write(&mut stage, live, next)),
+    };
+    let finished = record.and_then(|record| {
+        let access = FileAccess { ids: plan.directories, mode: Mode::from(RECORD_MODE) };
+        written
+            .and_then(|()| stage.file(RECORD, &record, access))
+            // On a disk the link may outlive a power cut that the files behind it do not.
+            .and_then(|()| if store.in_memory { Ok(()) } else { store.dir.sync() })
+            .and_then(|()| stage.finish(number))
+            .map_err(describe)
+    });
+    if finished.is_err() {
         // Secrets that nobody will use do not stay. The error that is told says more than one of this removal would; what
         // is left in that case, the next run removes.
         let _ = stage.abandon();
     }
-    written.map_err(describe).map(|()| Generation::new(number, stage.into_directory()))
+    finished.map(|()| Generation::new(number, stage.into_directory()))
 }
 
-fn write(
-    stage: &mut Stage<'_>,
-    live: Option<&Generation>,
-    plan: &Plan<'_>,
-    next: &Next<'_>,
-    record: &SecretBytes,
-) -> io::Result<()> {
+/// From this many files on, a second thread takes less time than it saves.
+const MANY: usize = 1_000;
+
+fn write(stage: &mut Stage<'_>, live: Option<&Generation>, next: &Next<'_>) -> io::Result<()> {
     let within = |name: &str| {
         let name = name.to_owned();
         move |error: io::Error| io::Error::new(error.kind(), format!("the file `{name}`: {error}"))
@@ -307,7 +314,7 @@ fn write(
     for (link, text) in &next.links {
         stage.link(&link.name, text, link.ids).map_err(within(&link.name))?;
     }
-    stage.file(RECORD, record, FileAccess { ids: plan.directories, mode: Mode::from(RECORD_MODE) })
+    Ok(())
 }
 
 /// Makes a generation live, in one step. Gives what failed after that step.

@@ -88,8 +88,8 @@ fn ready<'a>(
     plan: &'a Plan<'_>,
     contents: &'a Contents,
 ) -> impl Iterator<Item = (&'a Target<'a>, Option<(&'a SecretBytes, FileAccess)>)> {
-    let of = |position: usize, target: &Target<'_>| Some((contents.bytes.get(&position)?, target.access?));
-    plan.targets.iter().enumerate().map(move |(position, target)| (target, of(position, target)))
+    let of = |target: &'a Target<'_>, bytes: &'a Option<SecretBytes>| Some((bytes.as_ref()?, target.access?));
+    plan.targets.iter().zip(&contents.bytes).map(move |(target, bytes)| (target, of(target, bytes)))
 }
 
 /// What the generation says of its files.

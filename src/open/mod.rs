@@ -20,7 +20,6 @@ use crate::sops::key::{Finder, KeyPath, Part};
 use crate::sops::metadata::{KeyGroup, Metadata};
 use crate::sops::tree::Map;
 use crate::sops::{EncryptedFile, VerifiedFile};
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -28,8 +27,8 @@ use std::time::{Duration, Instant};
 /// What the sops files of a plan gave.
 #[derive(Default)]
 pub struct Contents {
-    /// The bytes of each secret, by its position in [`Plan::targets`].
-    pub secrets: BTreeMap<usize, SecretBytes>,
+    /// The bytes of each secret, with its position in [`Plan::targets`].
+    pub secrets: Vec<(usize, SecretBytes)>,
     /// The files and secrets that failed.
     pub failures: Vec<Failure>,
     /// Things to tell the user that are no errors, a line each, without control characters.
@@ -115,14 +114,13 @@ fn open_file(plan: &Plan<'_>, file: &SopsFile<'_>, means: &Means<'_>) -> Content
         (file.secrets.as_slice(), wanted().next())
         && let Some(bytes) = verified.take_only_value()
     {
-        contents.secrets.insert(*position, bytes);
+        contents.secrets.push((*position, bytes));
     } else {
         let mut taking = Taking::new(file.path, &verified);
+        contents.secrets.reserve_exact(file.secrets.len());
         for (position, source, secret) in wanted() {
             match taking.take(secret) {
-                Ok(bytes) => {
-                    contents.secrets.insert(position, bytes);
-                }
+                Ok(bytes) => contents.secrets.push((position, bytes)),
                 Err(error) => contents.failures.push(Failure { targets: vec![position], error: error.of(source) }),
             }
         }
