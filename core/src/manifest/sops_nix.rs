@@ -3,6 +3,7 @@
 
 use super::common::{self, Draft, SopsFiles};
 use super::form::MOST_FILES;
+use super::path::AbsolutePath;
 use super::{
     Access, Group, Installation, KeyRequest, KeySources, Log, Manifest, Mode, OnError, Owner, Placeholder,
     Placeholders, Secret, Surroundings, Template, TemplateText,
@@ -216,27 +217,33 @@ impl RawManifest<'_> {
     }
 }
 
-pub(super) fn manifest(raw: RawManifest<'_>, surroundings: &Surroundings) -> std::result::Result<Manifest, Vec<Error>> {
+pub(super) fn manifest(
+    mut raw: RawManifest<'_>,
+    surroundings: &Surroundings,
+) -> std::result::Result<Manifest, Vec<Error>> {
     let mut errors = Vec::new();
-    let path = |field: &str, text: &str| common::path(field, text, raw.user_mode, surroundings);
-    let mut collect = |kind: &str, name: &str, result: Result<()>| {
-        errors.extend(result.err().map(|error| error.within(format_args!("{kind} `{name}`"))));
-    };
-    let mut secrets = Vec::with_capacity(raw.secrets().len());
-    let mut sops_files = SopsFiles::default();
-    for secret in raw.secrets() {
-        let parsed = self::secret(secret, &raw, surroundings, &mut sops_files).map(|secret| secrets.push(secret));
-        collect("secret", &secret.name, parsed);
-    }
-    let mut templates = Vec::new();
-    for template in &raw.templates.0 {
-        let parsed = self::template(template, &raw, surroundings).map(|parsed| templates.push(parsed));
-        collect("template", &template.name, parsed);
-    }
+    let user_mode = raw.user_mode;
+    let path = |field: &str, text: &str| common::path(field, text, user_mode, surroundings);
     let placeholders = match raw.templates.0.is_empty() {
         true => Ok(BTreeMap::new()),
         false => self::placeholders(&raw),
     };
+    let mut collect = |kind: &str, name: &str, error: Error| {
+        errors.push(error.within(format_args!("{kind} `{name}`")));
+    };
+    let mut sops_files = SopsFiles::default();
+    // Each secret takes the place of what it was made of: the memory of ten thousand is not taken up twice.
+    let secrets = std::mem::take(&mut raw.secrets).unwrap_or_default().0.into_iter().filter_map(|file| {
+        let parsed = secret(&file, &path, surroundings, &mut sops_files);
+        parsed.map_err(|error| collect("secret", &file.name, error)).ok()
+    });
+    let mut secrets: Vec<Secret> = secrets.collect();
+    secrets.shrink_to_fit();
+    let templates = std::mem::take(&mut raw.templates).0.into_iter().filter_map(|file| {
+        let parsed = template(&file, &path, surroundings);
+        parsed.map_err(|error| collect("template", &file.name, error)).ok()
+    });
+    let templates = templates.collect();
     let placeholders = placeholders.unwrap_or_else(|error| {
         errors.push(error);
         BTreeMap::new()
@@ -281,7 +288,7 @@ pub(super) fn manifest(raw: RawManifest<'_>, surroundings: &Surroundings) -> std
 
 fn secret(
     raw: &RawFile<'_>,
-    manifest: &RawManifest<'_>,
+    path: &dyn Fn(&str, &str) -> Result<AbsolutePath>,
     surroundings: &Surroundings,
     sops_files: &mut SopsFiles,
 ) -> Result<Secret> {
@@ -303,11 +310,15 @@ fn secret(
         sops_file: sops_files.take(&surroundings.base, OsStr::new(&*raw.sops_file)),
         format,
         output: common::output(raw.output.as_deref())?,
-        file: installation(raw, manifest, surroundings)?,
+        file: installation(raw, path)?,
     })
 }
 
-fn template(raw: &RawFile<'_>, manifest: &RawManifest<'_>, surroundings: &Surroundings) -> Result<Template> {
+fn template(
+    raw: &RawFile<'_>,
+    path: &dyn Fn(&str, &str) -> Result<AbsolutePath>,
+    surroundings: &Surroundings,
+) -> Result<Template> {
     Ok(Template {
         name: common::name(&raw.name)?,
         text: match (raw.content.is_empty(), raw.file.is_empty()) {
@@ -317,11 +328,11 @@ fn template(raw: &RawFile<'_>, manifest: &RawManifest<'_>, surroundings: &Surrou
                 return Err(Error::new("it has neither `content` nor `file`").help("set one of them"));
             }
         },
-        file: installation(raw, manifest, surroundings)?,
+        file: installation(raw, path)?,
     })
 }
 
-fn installation(raw: &RawFile<'_>, manifest: &RawManifest<'_>, surroundings: &Surroundings) -> Result<Installation> {
+fn installation(raw: &RawFile<'_>, path: &dyn Fn(&str, &str) -> Result<AbsolutePath>) -> Result<Installation> {
     Ok(Installation {
         access: Access {
             owner: match &raw.owner {
@@ -336,7 +347,7 @@ fn installation(raw: &RawFile<'_>, manifest: &RawManifest<'_>, surroundings: &Su
             mode: Mode::from_octal(&raw.mode)
                 .map_err(|why| Error::new(why).help("give it as octal text, such as \"0400\""))?,
         },
-        path: common::path("path", &raw.path, manifest.user_mode, surroundings)?,
+        path: path("path", &raw.path)?,
         install: common::install(raw.install.as_deref())?,
         on_conflict: common::on_conflict(raw.on_conflict.as_deref())?,
         units: common::units(&raw.restart_units, &raw.reload_units)?,
