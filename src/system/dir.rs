@@ -1,6 +1,7 @@
 //! An open directory. Everything in it is reached by a single name, relative to its descriptor, and no link is followed:
 //! a path that is looked up twice may lead to two places.
 
+use super::process::UMASK;
 use crate::generation::new_name;
 use crate::plan::Ids;
 use crate::secret::SecretBytes;
@@ -21,6 +22,9 @@ pub struct Dir {
     fd: OwnedFd,
     /// Whether its file system is known to have no access control lists. Then no file in it has one.
     has_no_access_lists: Cell<bool>,
+    /// Whose a file is that is made in it, once that is known. For [`write_file_unseen`](Self::write_file_unseen) only: nobody
+    /// may be able to change it.
+    new_files: Cell<Option<Ids>>,
 }
 
 /// What stands under a name.
@@ -56,7 +60,7 @@ impl Dir {
 
     /// Takes over a descriptor.
     pub fn from_fd(fd: OwnedFd) -> Self {
-        Self { fd, has_no_access_lists: Cell::new(false) }
+        Self { fd, has_no_access_lists: Cell::new(false), new_files: Cell::new(None) }
     }
 
     /// Opens the directory `name`, for work in it and for reading its list.
@@ -127,7 +131,7 @@ impl Dir {
     }
 
     /// Makes the directory `name`, which everyone can pass and read, with the owner that this process has for files.
-    /// The program's umask is 022, so the mode is exact.
+    /// The mode is exact with the program's own [`UMASK`].
     pub fn make_open_dir(&self, name: &OsStr) -> io::Result<()> {
         Ok(stat::mkdirat(&self.fd, name, Mode::from_bits_truncate(0o755))?)
     }
@@ -195,13 +199,42 @@ impl Dir {
     }
 
     fn new_file(&self, name: &OsStr, bytes: &SecretBytes, ids: Option<Ids>, mode: u32) -> io::Result<File> {
+        let file = self.made(name, bytes, 0)?;
+        set_access(&file, ids, mode)?;
+        Ok(file)
+    }
+
+    /// The same, in a directory that nobody else can reach before all is written: a file has its mode from the beginning there,
+    /// and is not given what it has already. That is two calls of five for each of ten thousand files.
+    pub fn write_file_unseen(&self, name: &OsStr, bytes: &SecretBytes, ids: Option<Ids>, mode: u32) -> io::Result<()> {
+        let at_first = if self.has_no_access_lists.get() { mode & !UMASK } else { 0 };
+        let file = self.made(name, bytes, at_first)?;
+        if let Some(wanted) = ids
+            && self.owner_of_new(&file)? != wanted
+        {
+            set_owner(&file, wanted)?;
+        }
+        if at_first == mode { Ok(()) } else { set_mode(&file, mode) }
+    }
+
+    /// Whose a file is that was just made here, and so all that are.
+    fn owner_of_new(&self, file: &File) -> io::Result<Ids> {
+        if let Some(known) = self.new_files.get() {
+            return Ok(known);
+        }
+        let found = stat::fstat(file)?;
+        let ids = Ids { uid: found.st_uid, gid: found.st_gid };
+        self.new_files.set(Some(ids));
+        Ok(ids)
+    }
+
+    fn made(&self, name: &OsStr, bytes: &SecretBytes, mode: u32) -> io::Result<File> {
         let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let mut file = File::from(fcntl::openat(&self.fd, name, flags, Mode::empty())?);
+        let mut file = File::from(fcntl::openat(&self.fd, name, flags, Mode::from_bits_truncate(mode))?);
         if !self.has_no_access_lists.get() && !remove_access_list(&file)? {
             self.has_no_access_lists.set(true);
         }
         file.write_all(bytes.expose())?;
-        set_access(&file, ids, mode)?;
         Ok(file)
     }
 
@@ -368,8 +401,14 @@ fn remove_access_list(file: &File) -> io::Result<bool> {
 
 /// Changing the owner may clear mode bits, so the mode comes last.
 fn set_access(file: impl AsFd, ids: Option<Ids>, mode: u32) -> io::Result<()> {
-    if let Some(Ids { uid, gid }) = ids {
-        unistd::fchown(file.as_fd(), Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
-    }
+    ids.map_or(Ok(()), |ids| set_owner(&file, ids))?;
+    set_mode(file, mode)
+}
+
+fn set_owner(file: impl AsFd, Ids { uid, gid }: Ids) -> io::Result<()> {
+    Ok(unistd::fchown(file.as_fd(), Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?)
+}
+
+fn set_mode(file: impl AsFd, mode: u32) -> io::Result<()> {
     Ok(stat::fchmod(file.as_fd(), Mode::from_bits_truncate(mode))?)
 }

@@ -7,13 +7,16 @@ use nix::sys::stat::{Mode, umask};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 use std::sync::Once;
 
+/// The permission bits that no file of this process has when it is made.
+pub const UMASK: u32 = 0o022;
+
 /// Prepares the process: no core dump may hold a secret, no swap device where that may be prevented, and directories that
 /// are made get the mode that is asked for, whatever umask the caller has.
 pub fn prepare() -> std::io::Result<()> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     #[cfg(target_os = "linux")]
     nix::sys::prctl::set_dumpable(false)?;
-    umask(Mode::S_IWGRP | Mode::S_IWOTH);
+    umask(Mode::from_bits_truncate(UMASK));
     drop_power()?;
     if has_swap() {
         lock_memory();

@@ -34,7 +34,7 @@ impl<'a> Stage<'a> {
     /// Writes one file at `name`.
     pub fn file(&mut self, name: &str, bytes: &SecretBytes, access: FileAccess) -> io::Result<()> {
         let file = self.parent_of(name)?;
-        self.parent().write_file(OsStr::new(file), bytes, access.ids, access.mode.bits())
+        self.parent().write_file_unseen(OsStr::new(file), bytes, access.ids, access.mode.bits())
     }
 
     /// Puts a file of another generation at `name` too. It is the same file, with the owner and the mode that it has.

@@ -16,12 +16,18 @@ use std::time::{Duration, Instant};
 const OTHER: u32 = USER + 1;
 const GROUP: u32 = USER + 2;
 
-/// A manifest with a secret of each mode, every 16th with a copy, and all of an owner of their own.
+/// Whose the secret of a mode is: root's as the program itself, or somebody's.
+fn owner(mode: u32) -> (u32, u32) {
+    if mode.is_multiple_of(3) { (0, 0) } else { (USER, GROUP) }
+}
+
+/// A manifest with a secret of each mode, every 16th with a copy.
 fn every_mode(machine: &Machine) -> PathBuf {
     let secrets: Vec<String> = (0..0o1000)
         .map(|mode| {
             let copy = if mode % 16 == 5 { format!(", path: home/{mode:03o}, install: copy") } else { String::new() };
-            format!("m{mode:03o}: {{key: npmrc, mode: '0{mode:03o}', uid: {USER}, gid: {GROUP}{copy}}}")
+            let (uid, gid) = owner(mode);
+            format!("m{mode:03o}: {{key: npmrc, mode: '0{mode:03o}', uid: {uid}, gid: {gid}{copy}}}")
         })
         .collect();
     machine.manifest("", &format!("{{{}}}", secrets.join(", ")))
@@ -39,11 +45,12 @@ fn every_mode_is_exact_whatever_the_umask() {
         let output = shell.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         for mode in 0..0o1000 {
+            let (uid, gid) = owner(mode);
             let store = access(machine.path(&format!("run/secrets.d/1/m{mode:03o}")));
-            assert_eq!(store, (USER, GROUP, mode), "umask {umask}, mode {mode:03o}");
+            assert_eq!(store, (uid, gid, mode), "umask {umask}, mode {mode:03o}");
             if mode % 16 == 5 {
                 let copy = access(machine.path(&format!("home/{mode:03o}")));
-                assert_eq!(copy, (USER, GROUP, mode), "umask {umask}, the copy with mode {mode:03o}");
+                assert_eq!(copy, (uid, gid, mode), "umask {umask}, the copy with mode {mode:03o}");
             }
         }
         for (directory, mode) in [("home", 0o755), ("run", 0o755), ("run/secrets.d", 0o751), ("run/secrets.d/1", 0o751)]
@@ -53,7 +60,8 @@ fn every_mode_is_exact_whatever_the_umask() {
     }
 }
 
-/// Follows each file that is made, from its making to its last change.
+/// Follows each file that is made, from its making to its last change. In the directory where a generation is written it may
+/// have its mode at once: nobody else can enter that directory until all is written.
 #[test]
 fn no_file_is_readable_to_anyone_before_it_is_complete_and_its_owners() {
     let test = "readable::no_file_is_readable";
@@ -62,40 +70,60 @@ fn no_file_is_readable_to_anyone_before_it_is_complete_and_its_owners() {
         return skip(test, "strace");
     }
     let (manifest, trace) = (every_mode(&machine), machine.path("trace"));
-    let calls = "trace=openat,open,creat,write,writev,pwrite64,fchown,fchmod,close,chmod,fchmodat,chown,lchown";
-    let options = ["-o", trace.to_str().unwrap(), "-e", calls, "-s", "0"];
+    let calls = "trace=openat,open,creat,write,writev,pwrite64,fchown,fchmod,close,chmod,fchmodat,chown,lchown,mkdirat";
+    // With their paths, so that a file is told from another that has its number later.
+    let options = ["-y", "-o", trace.to_str().unwrap(), "-e", calls, "-s", "0"];
     let output = machine.strace(&options, &["install", manifest.to_str().unwrap()]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    // What was done to each open file that was made, by its descriptor; and what files came of it.
-    let (mut open, mut done): (BTreeMap<String, Vec<String>>, Vec<Vec<String>>) = (BTreeMap::new(), Vec::new());
+    // What was done to each open file that was made; and what files came of it, there and elsewhere.
+    let mut open: BTreeMap<String, (bool, Vec<String>)> = BTreeMap::new();
+    let (mut staged, mut elsewhere): (Vec<Vec<String>>, Vec<Vec<String>>) = (Vec::new(), Vec::new());
+    let mut closed_to_others = None;
     for line in fs::read_to_string(&trace).unwrap().lines() {
         let call = line.split_once(' ').unwrap().1.trim_start();
         let (name, arguments) = call.split_once('(').unwrap_or((call, ""));
         let descriptor = arguments.split([',', ')']).next().unwrap_or_default().to_owned();
+        let is_staging = descriptor.ends_with("/.staging>");
         match name {
+            "mkdirat" if arguments.contains("\".staging\"") => {
+                assert!(arguments.contains(", 0700)"), "{line}");
+                closed_to_others = Some(true);
+            }
+            "mkdirat" => {}
             "openat" if arguments.contains("O_CREAT") && !arguments.contains(".lock") => {
                 let made = arguments.rsplit(" = ").next().unwrap().to_owned();
                 let mode = arguments.rsplit(", ").next().unwrap().split(')').next().unwrap();
-                assert!(arguments.contains("O_EXCL") && arguments.contains("O_NOFOLLOW") && mode == "000", "{line}");
-                open.insert(made, vec!["openat".to_owned()]);
+                assert!(arguments.contains("O_EXCL") && arguments.contains("O_NOFOLLOW"), "{line}");
+                assert!(mode == "000" || is_staging && closed_to_others == Some(true), "{line}");
+                open.insert(made, (is_staging, vec!["openat".to_owned()]));
             }
+            "fchown" | "fchmod" if is_staging => closed_to_others = Some(false),
             "write" | "fchown" | "fchmod" => {
-                if let Some(steps) = open.get_mut(&descriptor) {
+                if let Some((is_staged, steps)) = open.get_mut(&descriptor) {
+                    assert!(!*is_staged || closed_to_others == Some(true), "{line}");
                     steps.push(name.to_owned());
                 }
             }
-            "close" => done.extend(open.remove(&descriptor)),
+            "close" => match open.remove(&descriptor) {
+                Some((true, steps)) => staged.push(steps),
+                Some((false, steps)) => elsewhere.push(steps),
+                None => {}
+            },
             "openat" => {}
             _ => panic!("{line}"),
         }
     }
-    assert!(open.is_empty(), "{open:?}");
-    let count = |steps: &[&str]| done.iter().filter(|is| is.as_slice() == steps).count();
-    let owned = count(&["openat", "write", "fchown", "fchmod"]);
+    assert!(open.is_empty() && closed_to_others == Some(false), "{open:?}");
+    let count = |of: &[Vec<String>], steps: &[&str]| of.iter().filter(|is| is.as_slice() == steps).count();
+    let owned = |of| count(of, &["openat", "write", "fchown", "fchmod"]);
     // The list of links is root's, as it is made.
-    let roots = count(&["openat", "write", "fchmod"]);
-    assert_eq!(owned + roots, done.len(), "{done:?}");
-    assert!(owned >= 512 + 32 + 2 && roots >= 1, "{owned}, {roots}");
+    let roots = |of| count(of, &["openat", "write", "fchmod"]);
+    assert_eq!(owned(&elsewhere) + roots(&elsewhere), elsewhere.len(), "{elsewhere:?}");
+    assert!(owned(&elsewhere) >= 32 && roots(&elsewhere) >= 1, "{elsewhere:?}");
+    // Modes that the umask takes part of come last there too.
+    let at_once = count(&staged, &["openat", "write"]) + count(&staged, &["openat", "write", "fchown"]);
+    assert_eq!(owned(&staged) + roots(&staged) + at_once, staged.len(), "{staged:?}");
+    assert!(staged.len() > 512, "{}", staged.len());
 }
 
 /// A copy in somebody else's directory, whose access control list lets new files be read.
