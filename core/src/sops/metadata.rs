@@ -158,15 +158,8 @@ pub(super) fn extract(documents: &mut [Map], format: Format) -> Result<Metadata,
 
 /// Removes the entries that `wanted` picks, in their order.
 fn take(map: &mut Map, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
-    if !map.entries().any(&wanted) {
-        return Vec::new();
-    }
-    let (taken, kept) = std::mem::take(&mut map.0)
-        .into_iter()
-        .partition::<Vec<_>, _>(|item| matches!(item, MapItem::Entry(entry) if wanted(entry)));
-    map.0 = kept;
-    taken
-        .into_iter()
+    map.0
+        .extract_if(.., |item| matches!(item, MapItem::Entry(entry) if wanted(entry)))
         .filter_map(|item| match item {
             MapItem::Entry(entry) => Some(entry),
             MapItem::Comment(_) => None,

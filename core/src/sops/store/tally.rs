@@ -37,6 +37,11 @@ impl Tally {
         Err(SyntaxError::anywhere(why).help("part it into several files"))
     }
 
+    /// How many were counted.
+    pub(super) fn counted(&self) -> usize {
+        self.counted
+    }
+
     /// The same for a line, counted from 1.
     pub(super) fn add_at(&mut self, line: u32, values: usize, depth: usize) -> Result<(), SyntaxError> {
         self.add(values, depth).map_err(|error| SyntaxError { line: Some(line), ..error })

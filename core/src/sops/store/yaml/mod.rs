@@ -3,6 +3,7 @@
 mod build;
 mod collections;
 mod comments;
+mod front;
 mod layout;
 mod nodes;
 mod notation;
@@ -21,8 +22,8 @@ mod tests;
 pub use print::{print, print_node};
 pub use scalar_style::scalar_text;
 
-use super::SyntaxError;
-use crate::sops::tree::Map;
+use super::{SyntaxError, Tally};
+use crate::sops::tree::{ListItem, Map, MapItem, Node};
 
 /// How deep maps and lists may lie in each other. go-yaml's own limit of 10,000 would need more stack than a thread
 /// has; no file that people write comes near this one.
@@ -49,6 +50,35 @@ pub fn read(text: &[u8]) -> Result<Vec<Map>, SyntaxError> {
         return Ok(Vec::new());
     }
     let text = text::check(text)?;
+    match in_parts(text) {
+        Some(documents) => Ok(documents),
+        None => read_all(text).map(|(documents, _)| documents),
+    }
+}
+
+/// Reads a file whose values are all encrypted: what stands in front of the metadata by itself, which is faster. `None` where
+/// that cannot be, and for each file that is not right, of which [`read_all`] knows what to say.
+fn in_parts(text: &str) -> Option<Vec<Map>> {
+    let front = front::read(text)?;
+    let (mut documents, counted) = read_all(front.rest).ok()?;
+    let mut tally = Tally::new(text.len());
+    // Each line has a key and a value.
+    tally.add(counted.saturating_add(2 * front.lines as usize), 0).ok()?;
+    documents.iter_mut().for_each(|document| move_down(document, front.lines));
+    let Map(rest) = std::mem::replace(documents.first_mut()?, front.map);
+    let first = documents.first_mut()?;
+    // Mostly it is one, `sops`.
+    const MOST: usize = 8;
+    let stands_there = |item: &MapItem| matches!(item, MapItem::Entry(entry) if first.get(&entry.key).is_some());
+    if rest.len() > MOST || rest.iter().any(stands_there) {
+        return None;
+    }
+    first.0.extend(rest);
+    Some(documents)
+}
+
+/// Reads any file, and tells how many values it has.
+fn read_all(text: &str) -> Result<(Vec<Map>, usize), SyntaxError> {
     let mut nodes = nodes::Nodes::new(text);
     let mut builder = build::Builder::new(text.as_bytes());
     let mut documents = Vec::new();
@@ -58,7 +88,27 @@ pub fn read(text: &[u8]) -> Result<Vec<Map>, SyntaxError> {
     if documents.is_empty() {
         return Err(SyntaxError::anywhere("holds nothing but comments"));
     }
-    Ok(documents)
+    Ok((documents, nodes.tally.counted()))
+}
+
+/// Puts entries so many lines further down.
+fn move_down(map: &mut Map, lines: u32) {
+    fn in_node(node: &mut Node, lines: u32) {
+        match node {
+            Node::Map(map) => move_down(map, lines),
+            Node::List(list) => list.0.iter_mut().for_each(|item| match item {
+                ListItem::Value(value) => in_node(value, lines),
+                ListItem::Comment(_) => {}
+            }),
+            Node::Scalar(_) => {}
+        }
+    }
+    for item in &mut map.0 {
+        if let MapItem::Entry(entry) = item {
+            entry.line = entry.line.saturating_add(lines);
+            in_node(&mut entry.value, lines);
+        }
+    }
 }
 
 fn too_deep(line: u32) -> SyntaxError {

@@ -75,7 +75,7 @@ pub(super) struct Nodes<'a> {
     tokens: Tokens<'a>,
     /// Every node so far, of all documents: an alias may name an anchor of an earlier document.
     pub(super) list: Vec<RawNode<'a>>,
-    tally: Tally,
+    pub(super) tally: Tally,
     pub(super) anchors: HashMap<Cow<'a, str>, NodeId>,
     /// The prefixes that `%TAG` declares for this document.
     handles: Vec<(Cow<'a, str>, Cow<'a, str>)>,
