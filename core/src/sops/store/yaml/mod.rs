@@ -62,8 +62,7 @@ fn in_parts(text: &str) -> Option<Vec<Map>> {
     let front = front::read(text)?;
     let (mut documents, counted) = read_all(front.rest).ok()?;
     let mut tally = Tally::new(text.len());
-    // Each line has a key and a value.
-    tally.add(counted.saturating_add(2 * front.lines as usize), 0).ok()?;
+    tally.add(counted.saturating_add(front.counted), 0).ok()?;
     documents.iter_mut().for_each(|document| move_down(document, front.lines));
     let Map(rest) = std::mem::replace(documents.first_mut()?, front.map);
     let first = documents.first_mut()?;
