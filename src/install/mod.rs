@@ -270,11 +270,17 @@ fn stage(
         Error::new(format!("the generation numbers in {mount_point} are used up"))
             .help("unmount it, so that they begin again")
     })?;
-    let mut stage = Stage::begin(&store.dir, plan.directories).map_err(describe)?;
-    let (record, written) = match next.files.len() {
+    let begin = || Stage::begin(&store.dir, plan.directories, store.in_memory).map_err(describe);
+    let (mut stage, record, written) = if next.files.len() < MANY {
+        let record = text_of(&next.record)?;
+        let mut stage = begin()?;
+        let written = write(&mut stage, live, next);
+        (stage, Ok(record), written)
+    } else {
         // What the generation says of itself is long then too.
-        MANY.. => parallel::beside(|| text_of(&next.record), || write(&mut stage, live, next)),
-        _ => (text_of(&next.record), write(&mut stage, live, next)),
+        let mut stage = begin()?;
+        let (record, written) = parallel::beside(|| text_of(&next.record), || write(&mut stage, live, next));
+        (stage, record, written)
     };
     let finished = record.and_then(|record| {
         let access = FileAccess { ids: plan.directories, mode: Mode::from(RECORD_MODE) };

@@ -204,8 +204,9 @@ impl Dir {
         Ok(file)
     }
 
-    /// The same, in a directory that nobody else can reach before all is written: a file has its mode from the beginning there,
-    /// and is not given what it has already. That is two calls of five for each of ten thousand files.
+    /// As [`write_file`](Self::write_file), on a ramfs or tmpfs and in a directory that nobody else can reach before all is
+    /// written: a file may have its mode from the beginning there, and is not given what it has already. That is two calls of
+    /// five for each of ten thousand files.
     pub fn write_file_unseen(&self, name: &OsStr, bytes: &SecretBytes, ids: Option<Ids>, mode: u32) -> io::Result<()> {
         let at_first = if self.has_no_access_lists.get() { mode & !UMASK } else { 0 };
         let file = self.made(name, bytes, at_first)?;

@@ -16,25 +16,32 @@ pub struct Stage<'a> {
     mount_point: &'a Dir,
     directory: Dir,
     ids: Option<Ids>,
+    in_memory: bool,
     /// The directory that the last file went to; names come sorted, so the next one mostly goes there too.
     last: Option<(String, Dir)>,
 }
 
 impl<'a> Stage<'a> {
-    /// Begins a generation below `mount_point`, in place of one that was cut off. Directories get the owner `ids`.
-    pub fn begin(mount_point: &'a Dir, ids: Option<Ids>) -> io::Result<Self> {
+    /// Begins a generation below `mount_point`, in place of one that was cut off. Directories get the owner `ids`. `in_memory`
+    /// says that it lies on a ramfs or tmpfs.
+    pub fn begin(mount_point: &'a Dir, ids: Option<Ids>, in_memory: bool) -> io::Result<Self> {
         mount_point.remove_all(OsStr::new(STAGING))?;
         let directory = mount_point.make_dir(OsStr::new(STAGING)).inspect_err(|_| {
             // It may have been made, and then not opened. The error that is told is the one that counts.
             let _ = mount_point.remove_all(OsStr::new(STAGING));
         })?;
-        Ok(Self { mount_point, directory, ids, last: None })
+        Ok(Self { mount_point, directory, ids, in_memory, last: None })
     }
 
     /// Writes one file at `name`.
     pub fn file(&mut self, name: &str, bytes: &SecretBytes, access: FileAccess) -> io::Result<()> {
         let file = self.parent_of(name)?;
-        self.parent().write_file_unseen(OsStr::new(file), bytes, access.ids, access.mode.bits())
+        let (file, mode) = (OsStr::new(file), access.mode.bits());
+        match self.in_memory {
+            true => self.parent().write_file_unseen(file, bytes, access.ids, mode),
+            // What becomes of the mode that a file is made with, others may have decided there.
+            false => self.parent().write_file(file, bytes, access.ids, mode),
+        }
     }
 
     /// Puts a file of another generation at `name` too. It is the same file, with the owner and the mode that it has.

@@ -24,8 +24,9 @@ pub fn parse(text: &str, file: &Path, surroundings: &Surroundings) -> std::resul
     let syntax = Syntax::of(text, file);
     let within = |errors: Vec<Error>| errors.into_iter().map(|error| error.within(file.display())).collect();
     // What a program wrote is long and right: it is read at once. Whatever is not read so is looked at first, which tells
-    // what is wrong with it.
+    // what is wrong with it. (A list would be taken for the fields in their order.)
     if syntax == Syntax::Json
+        && text.trim_start().starts_with('{')
         && let Ok(raw) = serde_json::from_str::<RawManifest<'_>>(text)
         && raw.lists_secrets()
         && raw.count() <= MOST_FILES
@@ -231,6 +232,14 @@ mod tests {
         assert_eq!(read(&list(MOST_FILES), "m.json").unwrap().secrets.len(), MOST_FILES);
         let errors = read(&list(MOST_FILES + 1), "m.json").unwrap_err();
         assert!(errors[0].to_string().contains(said), "{errors:?}");
+    }
+
+    #[test]
+    fn a_list_is_no_manifest() {
+        let fields = r#"[[], null, null, null, "/run/s.d", "/run/s", 1, null, null, null, null, null, null, null, null, null, null]"#;
+        for text in [fields, "[]", "[[]]"] {
+            assert!(read(text, "m.json").is_err() && read(text, "m.yaml").is_err(), "{text}");
+        }
     }
 
     #[test]

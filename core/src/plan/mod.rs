@@ -362,6 +362,21 @@ mod tests {
     }
 
     #[test]
+    fn the_place_of_another_secret_is_taken_whichever_comes_first() {
+        let taken = |name: &str, other: &str, path: &str| {
+            vec![format!(
+                "secret `{name}`: its path {path} is also that of the secret `{other}`\n  help: change one of them"
+            )]
+        };
+        for secrets in ["a: {path: /run/secrets/b}, b: {}", "b: {}, a: {path: /run/secrets/b}"] {
+            let manifest = format!("{{defaultSopsFile: s.yaml, secrets: {{{secrets}}}}}");
+            assert_eq!(errors(&manifest), taken("a", "b", "/run/secrets/b"));
+        }
+        let both = "{defaultSopsFile: s.yaml, secrets: {a: {path: /run/secrets/x}, b: {path: /run/secrets/x}}}";
+        assert_eq!(errors(both), taken("b", "a", "/run/secrets/x"));
+    }
+
+    #[test]
     fn places_that_two_want_and_formats_that_differ_are_errors() {
         let manifest = "{defaultSopsFile: s.yaml, secrets: {a: {path: /x}, b: {path: /x}, c: {format: json}, \
                         e: {path: /run/secrets}, f: {path: /x/y}, g: {path: /run/secrets.d/7/x}, \

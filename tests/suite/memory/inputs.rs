@@ -94,6 +94,7 @@ pub(super) fn yaml() -> Vec<Input> {
         ),
         refused("a key by aliases", format!("a: &a {}\nb: [{}]\n", "x".repeat(500_000), "{*a : 0},".repeat(50_000))),
         refused("open brackets", megabyte_of("[")),
+        refused("maps of one key", megabyte_of("a:\n a: ENC[]\n") + "sops:\n    mac: x\n"),
     ]
 }
 

@@ -3,22 +3,24 @@
 //! Ten thousand values take a tenth of the time here that they take in `nodes.rs`. A line is read here only where all of it is
 //! known; with anything else in a file, `nodes.rs` reads the whole file. Both give the same tree, which a test holds them to.
 
+use super::super::Tally;
 use super::resolve::{Guess, guess};
 use crate::sops::tree::{Comment, Entry, Map, MapItem, Node, Scalar};
 use std::collections::HashSet;
 
-/// What stands in front of the metadata.
+/// A file in two parts.
 pub(super) struct Front<'a> {
+    /// What stands in front of the metadata.
     pub(super) map: Map,
     /// How many lines that is.
     pub(super) lines: u32,
-    /// How many values, keys and comments.
-    pub(super) counted: usize,
-    /// The text from `sops:` on.
-    pub(super) rest: &'a str,
+    /// Its values, keys and comments, counted towards what the whole file may hold.
+    pub(super) tally: Tally,
+    /// The text from `sops:` on, with nothing behind the metadata.
+    pub(super) metadata: &'a str,
 }
 
-/// How deep the maps may lie in each other: where [`Tally`](super::super::Tally) counts a value once.
+/// How deep the maps may lie in each other: where [`Tally`] counts a value once.
 const DEEPEST: usize = 8;
 
 /// What begins the metadata, at the beginning of a line.
@@ -39,25 +41,31 @@ impl<'a> Level<'a> {
     }
 }
 
-/// Reads what stands in front of the metadata; `None` where that is not as sops writes encrypted values.
+/// Parts a file and reads what stands in front of the metadata; `None` where that is not as sops writes encrypted values, or
+/// where it is too much.
 pub(super) fn read(text: &str) -> Option<Front<'_>> {
+    let mut tally = Tally::new(text.len());
     let mut levels = vec![Level::new(0)];
-    let (mut rest, mut lines, mut comments) = (text, 0_u32, 0);
+    let (mut rest, mut lines) = (text, 0_u32);
     while !rest.starts_with(METADATA) {
         let (row, below) = rest.split_at(memchr::memchr(b'\n', rest.as_bytes())? + 1);
         rest = below;
         lines = lines.checked_add(1)?;
-        line(row.strip_suffix('\n')?, lines, &mut levels)?;
-        comments += usize::from(row.trim_ascii_start().starts_with('#'));
+        let counted = line(row.strip_suffix('\n')?, lines, &mut levels)?;
+        tally.add(counted, 0).ok()?;
+    }
+    // Something that begins in the first column below the metadata is read with the whole file.
+    let is_of_metadata = |row: &str| row.is_empty() || row.starts_with(' ');
+    if !rest.strip_prefix(METADATA)?.split('\n').all(is_of_metadata) {
+        return None;
     }
     close(&mut levels, 0)?;
     let Level { map, key: None, .. } = levels.pop()? else { return None };
-    // A line has a key and a value, or a comment.
-    let counted = 2 * lines as usize - comments;
-    are_different(&map).then_some(Front { map, lines, counted, rest })
+    are_different(&map).then_some(Front { map, lines, tally, metadata: rest })
 }
 
-fn line<'a>(row: &'a str, number: u32, levels: &mut Vec<Level<'a>>) -> Option<()> {
+/// Reads a line and tells how many values, keys and comments it has.
+fn line<'a>(row: &'a str, number: u32, levels: &mut Vec<Level<'a>>) -> Option<usize> {
     let indent = row.bytes().take_while(|byte| *byte == b' ').count();
     let row = row.get(indent..)?;
     if let Some(text) = row.strip_prefix('#') {
@@ -84,19 +92,23 @@ fn line<'a>(row: &'a str, number: u32, levels: &mut Vec<Level<'a>>) -> Option<()
         let value = Node::Scalar(Scalar::Str(value.into()));
         level.map.0.push(MapItem::Entry(Entry { key: key.to_owned(), value, line: number }));
     }
-    Some(())
+    Some(2)
 }
 
 /// A comment between two keys of a map. Others may belong to what ends above them, or begins below.
-fn comment(text: &str, indent: usize, level: &mut Level<'_>) -> Option<()> {
+fn comment(text: &str, indent: usize, level: &mut Level<'_>) -> Option<usize> {
     let stands_here = level.indent == indent && level.key.is_none() && is_encrypted(text);
-    stands_here.then(|| level.map.0.push(MapItem::Comment(Comment { text: text.into(), inline: false })))
+    stands_here.then(|| {
+        level.map.0.push(MapItem::Comment(Comment { text: text.into(), inline: false }));
+        1
+    })
 }
 
 /// Ends the maps that lie deeper than `indent`. None of them may end with a comment.
 fn close(levels: &mut Vec<Level<'_>>, indent: usize) -> Option<()> {
     while levels.last()?.indent > indent {
-        let Level { map, key: None, .. } = levels.pop()? else { return None };
+        let Level { mut map, key: None, .. } = levels.pop()? else { return None };
+        map.0.shrink_to_fit();
         let above = levels.last_mut()?;
         let (key, line) = above.key.take()?;
         if !are_different(&map) || matches!(map.0.last(), Some(MapItem::Comment(_))) {
@@ -182,11 +194,14 @@ mod tests {
     /// What stands from `sops:` on.
     fn rest() -> impl Strategy<Value = &'static str> {
         prop_oneof![
-            6 => Just("sops:\n    mac: x\n    age:\n        - enc: |\n            y\n"),
+            12 => Just("sops:\n    mac: x\n    age:\n        - enc: |\n            y\n"),
             4 => select(vec![
                 "", "sops:\n", "sops: {}\n", "sops:\n- x\n", "sops:\n    mac: x\n# c\n", "sops:\n# c\n    mac: x\n", "sops:\n    mac: x\na: b\n",
                 "sops:\n    mac: x\nz: &x b\nw: *x\n", "sops:\n    mac: x\n---\na: b\n", "sops:\n    mac: [\n", "sops:\n\n\n# c\n\nz:\n  w: 1\n",
                 "sops:\n    # c\n    mac: x # d\n    # e\n\n# f\n", "sops:\n    mac: x\nsops:\n    mac: y\n", "sops:\n    mac: *x\n",
+                "sops:\n    mac: x\nz: &a # c\n", "sops:\n    mac: x\nz: !!str # c\n", "sops:\n    !t # c\n", "sops:\n    &a # c\n",
+                "sops:\n    ? !t # c\n", "sops:\n    mac: |\n        x\n\n        y\n", "sops:\n    mac: x\n    # c\n", "sops:\n    mac: x\n\t# c\n",
+                "sops:\n    mac: x\n  # c\n", "sops:\n    mac: &a # c\n", "sops:\n    # c\n",
             ]),
         ]
     }
@@ -195,7 +210,7 @@ mod tests {
     fn what_is_read_in_parts_is_what_is_read_as_a_whole() {
         let texts = (proptest::collection::vec(line(), 0..8), rest());
         let (mut all, mut in_two) = (0, 0);
-        let mut runner = TestRunner::new(Config { cases: 30_000, failure_persistence: None, ..Config::default() });
+        let mut runner = TestRunner::new(Config { cases: 10_000, failure_persistence: None, ..Config::default() });
         let result = runner.run(&texts, |(lines, rest)| {
             let text = lines.concat() + rest;
             let Some(parts) = in_parts(&text) else { return Ok(()) };
@@ -211,7 +226,7 @@ mod tests {
             all += 1;
             in_two += usize::from(!lines.is_empty() && in_parts(&(lines.concat() + rest)).is_some());
         }
-        assert!(in_two > 200, "{in_two} of {all}");
+        assert!(in_two > 100, "{in_two} of {all}");
     }
 
     #[test]
@@ -223,8 +238,8 @@ mod tests {
         let text = text(100);
         let front = front::read(&text).unwrap();
         let counted = |text: &str| read_all(text).unwrap().1;
-        assert_eq!((front.lines, front.counted), (104, 2 * 103 + 1));
-        assert_eq!(counted(&text), counted(front.rest) + front.counted);
+        assert_eq!((front.lines, front.tally.counted()), (104, 2 * 103 + 1));
+        assert_eq!(counted(&text), counted(front.metadata) + front.tally.counted());
         // Neither part has too many, and both have together.
         let lines: String = (0..20_000).map(|number| format!("a{number}: ENC[]\n")).collect();
         let with = |items: usize| format!("{lines}sops:\n    a: [{}]\n", "0,".repeat(items));

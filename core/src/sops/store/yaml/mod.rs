@@ -22,8 +22,9 @@ mod tests;
 pub use print::{print, print_node};
 pub use scalar_style::scalar_text;
 
-use super::{SyntaxError, Tally};
+use super::SyntaxError;
 use crate::sops::tree::{ListItem, Map, MapItem, Node};
+use front::Front;
 
 /// How deep maps and lists may lie in each other. go-yaml's own limit of 10,000 would need more stack than a thread
 /// has; no file that people write comes near this one.
@@ -59,21 +60,18 @@ pub fn read(text: &[u8]) -> Result<Vec<Map>, SyntaxError> {
 /// Reads a file whose values are all encrypted: what stands in front of the metadata by itself, which is faster. `None` where
 /// that cannot be, and for each file that is not right, of which [`read_all`] knows what to say.
 fn in_parts(text: &str) -> Option<Vec<Map>> {
-    let front = front::read(text)?;
-    let (mut documents, counted) = read_all(front.rest).ok()?;
-    let mut tally = Tally::new(text.len());
-    tally.add(counted.saturating_add(front.counted), 0).ok()?;
-    documents.iter_mut().for_each(|document| move_down(document, front.lines));
-    let Map(rest) = std::mem::replace(documents.first_mut()?, front.map);
-    let first = documents.first_mut()?;
-    // Mostly it is one, `sops`.
-    const MOST: usize = 8;
-    let stands_there = |item: &MapItem| matches!(item, MapItem::Entry(entry) if first.get(&entry.key).is_some());
-    if rest.len() > MOST || rest.iter().any(stands_there) {
+    let Front { mut map, lines, mut tally, metadata } = front::read(text)?;
+    let (mut documents, counted) = read_all(metadata).ok()?;
+    tally.add(counted, 0).ok()?;
+    let [document] = documents.as_mut_slice() else { return None };
+    // A comment beside it might belong in front of all.
+    let [MapItem::Entry(entry)] = document.0.as_slice() else { return None };
+    if map.get(&entry.key).is_some() {
         return None;
     }
-    first.0.extend(rest);
-    Some(documents)
+    move_down(document, lines);
+    map.0.append(&mut document.0);
+    Some(vec![map])
 }
 
 /// Reads any file, and tells how many values it has.
