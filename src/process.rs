@@ -69,6 +69,15 @@ unsafe impl GlobalAlloc for Zeroing {
     }
 }
 
+/// The logarithm that rPGP takes for keys that Argon2 protects, from a crate. It would be the one function of the C library's
+/// mathematics that is used, and the loader would load that library in each run.
+#[cfg(target_env = "gnu")]
+#[expect(unsafe_code, reason = "a symbol of the C library is given a meaning: the one that it has")]
+#[unsafe(no_mangle)]
+extern "C" fn log2f(number: f32) -> f32 {
+    libm::log2f(number)
+}
+
 /// Asks for large pages in a block that is large enough to have some. It is a mapping of its own, which begins in the
 /// page where the block does.
 fn ask_for_large_pages(block: *mut u8, size: usize) {

@@ -182,7 +182,7 @@ fn entropy(bytes: &[u8]) -> f64 {
     }
     let length = bytes.len() as f64;
     let share = |count: &u32| f64::from(*count) / length;
-    counts.iter().filter(|count| **count > 0).map(share).map(|share| -share * share.log2()).sum()
+    counts.iter().filter(|count| **count > 0).map(share).map(|share| -share * libm::log2(share)).sum()
 }
 
 #[cfg(test)]
