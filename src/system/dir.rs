@@ -1,7 +1,8 @@
 //! An open directory. Everything in it is reached by a single name, relative to its descriptor, and no link is followed:
 //! a path that is looked up twice may lead to two places.
 
-use super::process::UMASK;
+mod new_file;
+
 use crate::generation::new_name;
 use crate::plan::Ids;
 use crate::secret::SecretBytes;
@@ -12,8 +13,8 @@ use nix::unistd::{self, Gid, Uid, UnlinkatFlags};
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
 /// An open directory.
@@ -131,7 +132,7 @@ impl Dir {
     }
 
     /// Makes the directory `name`, which everyone can pass and read, with the owner that this process has for files.
-    /// The mode is exact with the program's own [`UMASK`].
+    /// The mode is exact with the program's own [`UMASK`](super::process::UMASK).
     pub fn make_open_dir(&self, name: &OsStr) -> io::Result<()> {
         Ok(stat::mkdirat(&self.fd, name, Mode::from_bits_truncate(0o755))?)
     }
@@ -183,60 +184,7 @@ impl Dir {
     pub fn set_access(&self, ids: Option<Ids>, mode: u32) -> io::Result<()> {
         let is = self.stat()?;
         let is_owned = ids.is_none_or(|ids| (ids.uid, ids.gid) == (is.st_uid, is.st_gid));
-        if is_owned && is.st_mode & 0o7777 == mode { Ok(()) } else { set_access(&self.fd, ids, mode) }
-    }
-
-    /// Makes the file `name`: unreadable to anyone, then written, then given its owner, and its mode last, whatever the
-    /// umask is. Somebody else's directory may have an access control list that new files inherit; the mode would let in
-    /// whom it names. A file that stands there is an error.
-    pub fn write_file(&self, name: &OsStr, bytes: &SecretBytes, ids: Option<Ids>, mode: u32) -> io::Result<()> {
-        self.new_file(name, bytes, ids, mode).map(drop)
-    }
-
-    /// The same, and it is on its disk then.
-    pub fn write_file_to_disk(&self, name: &OsStr, bytes: &SecretBytes, ids: Option<Ids>, mode: u32) -> io::Result<()> {
-        self.new_file(name, bytes, ids, mode)?.sync_all()
-    }
-
-    fn new_file(&self, name: &OsStr, bytes: &SecretBytes, ids: Option<Ids>, mode: u32) -> io::Result<File> {
-        let file = self.made(name, bytes, 0)?;
-        set_access(&file, ids, mode)?;
-        Ok(file)
-    }
-
-    /// As [`write_file`](Self::write_file), on a ramfs or tmpfs and in a directory that nobody else can reach before all is
-    /// written: a file may have its mode from the beginning there, and is not given what it has already. That is two calls of
-    /// five for each of ten thousand files.
-    pub fn write_file_unseen(&self, name: &OsStr, bytes: &SecretBytes, ids: Option<Ids>, mode: u32) -> io::Result<()> {
-        let at_first = if self.has_no_access_lists.get() { mode & !UMASK } else { 0 };
-        let file = self.made(name, bytes, at_first)?;
-        if let Some(wanted) = ids
-            && self.owner_of_new(&file)? != wanted
-        {
-            set_owner(&file, wanted)?;
-        }
-        if at_first == mode { Ok(()) } else { set_mode(&file, mode) }
-    }
-
-    /// Whose a file is that was just made here, and so all that are.
-    fn owner_of_new(&self, file: &File) -> io::Result<Ids> {
-        if let Some(known) = self.new_files.get() {
-            return Ok(known);
-        }
-        let found = stat::fstat(file)?;
-        let ids = Ids { uid: found.st_uid, gid: found.st_gid };
-        self.new_files.set(Some(ids));
-        Ok(ids)
-    }
-
-    fn made(&self, name: &OsStr, bytes: &SecretBytes, mode: u32) -> io::Result<File> {
-        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let mut file = File::from(fcntl::openat(&self.fd, name, flags, Mode::from_bits_truncate(mode))?);
-        if !self.has_no_access_lists.get() && !remove_access_list(&file)? {
-            self.has_no_access_lists.set(true);
-        }
-        file.write_all(bytes.expose())?;
-        Ok(file)
+        if is_owned && is.st_mode & 0o7777 == mode { Ok(()) } else { new_file::set_access(&self.fd, ids, mode) }
     }
 
     /// Makes the link `name`, which leads to `target`, with this owner.
@@ -388,28 +336,4 @@ fn same(mut file: File, bytes: &[u8]) -> io::Result<bool> {
             return Ok(rest.is_empty());
         }
     }
-}
-
-/// Leaves a file with nothing but its owner and its mode to say who may read it. Gives whether its file system knows lists
-/// of others at all.
-fn remove_access_list(file: &File) -> io::Result<bool> {
-    match rustix::fs::fremovexattr(file, "system.posix_acl_access") {
-        Ok(()) | Err(rustix::io::Errno::NODATA) => Ok(true),
-        Err(rustix::io::Errno::OPNOTSUPP) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Changing the owner may clear mode bits, so the mode comes last.
-fn set_access(file: impl AsFd, ids: Option<Ids>, mode: u32) -> io::Result<()> {
-    ids.map_or(Ok(()), |ids| set_owner(&file, ids))?;
-    set_mode(file, mode)
-}
-
-fn set_owner(file: impl AsFd, Ids { uid, gid }: Ids) -> io::Result<()> {
-    Ok(unistd::fchown(file.as_fd(), Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?)
-}
-
-fn set_mode(file: impl AsFd, mode: u32) -> io::Result<()> {
-    Ok(stat::fchmod(file.as_fd(), Mode::from_bits_truncate(mode))?)
 }

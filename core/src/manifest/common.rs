@@ -70,23 +70,16 @@ impl Draft {
 
 /// The paths of sops files by how they are written, each of them once: ten thousand secrets may come from one.
 #[derive(Default)]
-pub(super) struct SopsFiles {
-    known: HashMap<OsString, Arc<Path>>,
-    /// The one before: most are the same again.
-    last: Option<(OsString, Arc<Path>)>,
-}
+pub(super) struct SopsFiles(HashMap<OsString, Arc<Path>>);
 
 impl SopsFiles {
     pub(super) fn take(&mut self, base: &Path, written: &OsStr) -> Arc<Path> {
-        match &self.last {
-            Some((last, path)) if last == written => Arc::clone(path),
-            _ => {
-                let path = self.known.entry(written.to_owned()).or_insert_with(|| base.join(written).into());
-                let path = Arc::clone(path);
-                self.last = Some((written.to_owned(), Arc::clone(&path)));
-                path
-            }
+        if let Some(known) = self.0.get(written) {
+            return Arc::clone(known);
         }
+        let path: Arc<Path> = base.join(written).into();
+        self.0.insert(written.to_owned(), Arc::clone(&path));
+        path
     }
 }
 

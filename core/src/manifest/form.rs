@@ -90,7 +90,7 @@ struct Shape {
     count: usize,
 }
 
-/// How many secrets and templates a manifest may have. Each takes two kilobytes until it is installed.
+/// How many secrets and templates a manifest may have. Each takes about a kilobyte until it is installed.
 pub(super) const MOST_FILES: usize = 12_000;
 
 impl<'de> Deserialize<'de> for Shape {

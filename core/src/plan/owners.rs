@@ -32,32 +32,14 @@ pub enum Owners<'a> {
 }
 
 /// Owners and groups that were found, so that thousands of secrets of one owner take one look-up.
-#[derive(Default)]
-pub(super) struct Known<'a> {
-    found: HashMap<(&'a Owner, &'a Group), Ids>,
-    /// The one before: most are the same again.
-    last: Option<(&'a Owner, &'a Group, Ids)>,
-}
-
-impl<'a> Known<'a> {
-    fn ids(&mut self, access: &'a Access, accounts: &dyn Accounts) -> Result<Ids> {
-        if let Some((owner, group, ids)) = self.last
-            && (owner, group) == (&access.owner, &access.group)
-        {
-            return Ok(ids);
-        }
-        let ids = match self.found.entry((&access.owner, &access.group)) {
-            Entry::Occupied(found) => *found.get(),
-            Entry::Vacant(place) => *place.insert(ids(access, accounts)?),
-        };
-        self.last = Some((&access.owner, &access.group, ids));
-        Ok(ids)
-    }
-}
+pub(super) type Known<'a> = HashMap<(&'a Owner, &'a Group), Ids>;
 
 pub(super) fn access<'a>(access: &'a Access, owners: &Owners<'_>, known: &mut Known<'a>) -> Result<FileAccess> {
     let ids = match owners {
-        Owners::Accounts(accounts) => Some(known.ids(access, *accounts)?),
+        Owners::Accounts(accounts) => Some(match known.entry((&access.owner, &access.group)) {
+            Entry::Occupied(found) => *found.get(),
+            Entry::Vacant(place) => *place.insert(ids(access, *accounts)?),
+        }),
         Owners::AllRoot => Some(Ids { uid: 0, gid: 0 }),
         Owners::Caller => None,
     };
