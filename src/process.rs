@@ -1,5 +1,5 @@
 //! The process that a command runs in. Both programs share it; it is the one place with unsafe code: the environment is
-//! changed here, and memory is zeroed here that libraries leave behind.
+//! changed here, memory is zeroed here that libraries leave behind, and one function stands here for the C library's.
 
 use nix::libc;
 use sops_install::cli::{Exit, Process};
