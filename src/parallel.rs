@@ -25,13 +25,16 @@ pub fn each<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T> {
             let done: Vec<(usize, T)> = numbers.map(|number| (number, job(number))).collect();
             results.lock().unwrap_or_else(PoisonError::into_inner).extend(done);
         }
-        // The stacks of threads that ended are kept, for the next ones.
+    };
+    // The stacks of threads that ended are kept, for the next ones. That of this thread is wiped when the program ends.
+    let in_thread = || {
+        work();
         wipe_stack();
     };
     thread::scope(|scope| {
         for _ in 1..available {
             // Where no more threads can be had, those that there are do all the work.
-            if thread::Builder::new().spawn_scoped(scope, work).is_err() {
+            if thread::Builder::new().spawn_scoped(scope, in_thread).is_err() {
                 break;
             }
         }

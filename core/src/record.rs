@@ -1,6 +1,6 @@
 //! What is written down of an installation: in each generation what it holds, and beside all what stands outside.
 //!
-//! Neither holds a secret, nor anything made of one.
+//! Neither holds a secret, nor anything made of one in clear.
 
 use crate::generation::short_hash;
 use crate::manifest::path::AbsolutePath;
@@ -31,6 +31,9 @@ pub struct Record<'a> {
     pub links: BTreeMap<String, PathBuf>,
     /// The units that are still to be told. A run that was cut off before it told them leaves that to the next one.
     pub pending: Requests,
+    /// What the files were made of; `None` where that is not written down, or where one of them failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 impl Record<'_> {
@@ -57,6 +60,22 @@ pub struct Head {
     pub symlink_path: AbsolutePath,
     /// The units that are still to be told.
     pub pending: Requests,
+    /// What the files were made of.
+    pub origin: Option<Origin>,
+}
+
+/// What the files of a generation were made of, and when they were written. That is enough to tell that they are still what
+/// they are to be, without decrypting anything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Origin {
+    /// A hash of all that decides what they hold: the program, the manifest, the sops files as they are encrypted, the files
+    /// of templates.
+    pub inputs: String,
+    /// No file was changed before this time, in nanoseconds since 1970, nor after the next one.
+    pub since: i64,
+    /// `None` is the time when the record itself was written: all files were there by then.
+    pub until: Option<i64>,
 }
 
 /// One file of a generation. Of what is planned the entry is made when it is written: there may be ten thousand of them.

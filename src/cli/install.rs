@@ -75,7 +75,7 @@ impl Order<'_> {
 
     fn try_to(&self, variables: Variables, process: &mut Process<'_>) -> Result<Done, Vec<Error>> {
         let one = |error: Error| vec![error];
-        let manifest = setting::load(self.manifest, setting::runtime_directory())?;
+        let (manifest, given) = setting::load_hashed(self.manifest, setting::runtime_directory())?;
         let root = Root::open(self.root).map_err(one)?;
         let image = setting::image(&root).map_err(one)?;
         let is_dry = setting::is_dry();
@@ -98,6 +98,7 @@ impl Order<'_> {
         let mut run = Run {
             site: setting::site(&root, *voice, user_mode, self.caller, &mut say),
             manifest_path: &manifest_path,
+            given,
             now: setting::now(),
             owners,
             variables,

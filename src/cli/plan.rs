@@ -59,6 +59,7 @@ fn look(arguments: &Plan, process: &mut Process<'_>) -> Result<Preview, Vec<Erro
     let mut run = Run {
         site: setting::site(&root, *voice, user_mode, Caller::Person, &mut say),
         manifest_path: &manifest_path,
+        given: None,
         now: setting::now(),
         owners: setting::owners(manifest.storage, image.as_ref()),
         variables,

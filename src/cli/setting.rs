@@ -2,17 +2,20 @@
 
 use super::{machine, usual_places};
 use crate::error::{Error, Result, printable};
-use crate::install::{Site, state};
+use crate::install::{Hash, Site, state};
 use crate::manifest::path::AbsolutePath;
 use crate::manifest::{self, Manifest, Storage, Surroundings};
+use crate::parallel::beside;
 use crate::plan::Owners;
 use crate::system::accounts::{HostAccounts, Image};
 use crate::system::read::read;
 use crate::system::root::Root;
 use crate::system::units::Channel;
 use crate::voice::{Level, Voice};
+use sha2::{Digest, Sha256};
 use std::ffi::OsStr;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Who runs the program.
@@ -31,6 +34,15 @@ pub(super) fn runtime_directory() -> Option<PathBuf> {
 
 /// Reads a manifest. Its relative paths start from its own directory, `%r` from `runtime_directory`.
 pub(super) fn load(path: &Path, runtime_directory: Option<PathBuf>) -> std::result::Result<Manifest, Vec<Error>> {
+    Ok(load_hashed(path, runtime_directory)?.0)
+}
+
+/// The same, with a hash of all that it was made of, this program included; `None` where that cannot be told apart from another
+/// build.
+pub(super) fn load_hashed(
+    path: &Path,
+    runtime_directory: Option<PathBuf>,
+) -> std::result::Result<(Manifest, Option<Hash>), Vec<Error>> {
     let fail = |error: Error| vec![error];
     let describe = || Error::new(format!("cannot read the manifest {}", path.display()));
     let bytes = read(path).map_err(|error| {
@@ -50,7 +62,29 @@ pub(super) fn load(path: &Path, runtime_directory: Option<PathBuf>) -> std::resu
         runtime_directory,
         usual_places: usual_places(),
     };
-    manifest::parse(text, path, &surroundings)
+    let given = || given(text, &absolute, &surroundings);
+    let parse = || manifest::parse(text, path, &surroundings);
+    // To hash a small one takes less time than to make a thread.
+    let (given, manifest) = if text.len() < MANY_BYTES { (given(), parse()) } else { beside(given, parse) };
+    manifest.map(|manifest| (manifest, given))
+}
+
+/// From this size on, a second thread hashes a manifest.
+const MANY_BYTES: usize = 1 << 20;
+
+fn given(text: &str, path: &Path, surroundings: &Surroundings) -> Option<Hash> {
+    // The same path may hold another build, and the same version too.
+    let program = std::fs::metadata("/proc/self/exe").ok()?;
+    let build = [program.dev(), program.ino(), program.size()];
+    let changed = [program.mtime(), program.mtime_nsec(), program.ctime(), program.ctime_nsec()];
+    let mut all = Sha256::new();
+    build.iter().for_each(|number| all.update(number.to_le_bytes()));
+    changed.iter().for_each(|number| all.update(number.to_le_bytes()));
+    let surroundings = format!("{} {path:?} {surroundings:?}", env!("CARGO_PKG_VERSION"));
+    all.update(surroundings.len().to_le_bytes());
+    all.update(surroundings);
+    all.update(text);
+    Some(all.finalize().into())
 }
 
 /// A path that does not depend on the directory that the program was started in.

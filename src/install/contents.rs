@@ -1,6 +1,7 @@
 //! What the files of a generation are to hold: decrypted, verified and rendered, before anything is written.
 
 use super::Run;
+use super::origin::Sources;
 use super::steps::Milliseconds;
 use crate::error::{Error, Result};
 use crate::identity::Identities;
@@ -13,6 +14,7 @@ use crate::system::machine::SECRET_VARIABLES;
 use crate::system::read::read;
 use crate::template::{self, Reader};
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 /// What there is to install.
@@ -21,47 +23,66 @@ pub(super) struct Contents {
     pub(super) bytes: Vec<Option<SecretBytes>>,
     /// What failed, in the order in which it is told.
     pub(super) failures: Vec<Failure>,
-    /// How many master keys were opened.
-    pub(super) unwrapped: usize,
+    /// What it was made of, where that is to be written down and all is as it is to be.
+    pub(super) inputs: Option<String>,
 }
 
 /// Decrypts and verifies every file, then renders the templates.
 ///
 /// # Errors
-/// What keeps everything from being opened.
-pub(super) fn contents(manifest: &Manifest, plan: &mut Plan<'_>, run: &mut Run<'_>) -> Result<Contents> {
-    let identities = identities(manifest, run)?;
-    run.steps.end("keys");
-    let opened = open::open(plan, &Means { keyring: &identities, identities: &identities, read: &read });
+/// What keeps every template from being rendered.
+pub(super) fn contents(
+    manifest: &Manifest,
+    plan: &mut Plan<'_>,
+    identities: &Identities,
+    sources: &Sources,
+    run: &mut Run<'_>,
+) -> Result<Contents> {
+    let read = |path: &Path| sources.read(path);
+    let opened = open::open(plan, &Means { keyring: identities, identities, read: &read });
     run.steps.end("decryption");
-    if run.verbose {
-        for Opened { path, by, took } in &opened.opened {
-            let by = if by.is_empty() { String::new() } else { format!(" by {}", by.join(" and ")) };
-            (run.site.say)(&format!("{} was opened{by}, in {}", path.display(), Milliseconds(*took)));
-        }
-    }
+    tell_opened(&opened.opened, run);
     for notice in &opened.notices {
         (run.site.say)(notice);
     }
     // Where nothing opens, the errors tell of them.
     if !opened.secrets.is_empty() {
-        for problem in identities.problems() {
-            (run.site.say)(&format!("warning: a key source could not be used: {problem}"));
-        }
+        tell_problems(identities, run);
     }
     let mut failures = std::mem::take(&mut plan.failures);
     failures.extend(opened.failures);
     let bytes = plan.targets.iter().map(|_| None).collect();
-    let mut contents = Contents { bytes, failures, unwrapped: identities.opened() };
+    let mut contents = Contents { bytes, failures, inputs: None };
     opened.secrets.into_iter().for_each(|(position, bytes)| contents.put(position, bytes));
-    let rendered = render(manifest, plan, &contents.bytes)?;
+    let rendered = render(manifest, plan, &contents.bytes, &read)?;
     for (position, result) in rendered {
         match result {
             Ok(bytes) => contents.put(position, bytes),
             Err(error) => contents.failures.push(Failure { targets: vec![position], error }),
         }
     }
+    // What is told in every run is told only where everything is done in every run.
+    if contents.failures.is_empty() && opened.notices.is_empty() {
+        contents.inputs = sources.inputs();
+    }
     Ok(contents)
+}
+
+/// Tells which identity opened which file, where that is asked for.
+pub(super) fn tell_opened(opened: &[Opened], run: &mut Run<'_>) {
+    if run.verbose {
+        for Opened { path, by, took } in opened {
+            let by = if by.is_empty() { String::new() } else { format!(" by {}", by.join(" and ")) };
+            (run.site.say)(&format!("{} was opened{by}, in {}", path.display(), Milliseconds(*took)));
+        }
+    }
+}
+
+/// Tells of the key sources that could not be used.
+pub(super) fn tell_problems(identities: &Identities, run: &mut Run<'_>) {
+    for problem in identities.problems() {
+        (run.site.say)(&format!("warning: a key source could not be used: {problem}"));
+    }
 }
 
 impl Contents {
@@ -72,7 +93,11 @@ impl Contents {
     }
 }
 
-fn identities(manifest: &Manifest, run: &mut Run<'_>) -> Result<Identities> {
+/// Loads the identities of a manifest and of the environment.
+///
+/// # Errors
+/// Its file of variables cannot be read.
+pub(super) fn identities(manifest: &Manifest, run: &mut Run<'_>) -> Result<Identities> {
     let mut variables = std::mem::take(&mut run.variables);
     if let Some(path) = &manifest.key_sources.environment_file {
         for (name, value) in environment_file(path)? {
@@ -124,6 +149,7 @@ fn render(
     manifest: &Manifest,
     plan: &Plan<'_>,
     bytes: &[Option<SecretBytes>],
+    read: &dyn Fn(&Path) -> io::Result<SecretBytes>,
 ) -> Result<Vec<(usize, Result<SecretBytes>)>> {
     // sops-nix's modules name a placeholder for each secret, and to get ready to find them takes time.
     if manifest.templates.is_empty() {
@@ -143,7 +169,7 @@ fn render(
     Ok(targets
         .filter_map(|(position, target)| match (target.source, target.access) {
             (source @ Source::Template(template), Some(_)) => {
-                Some((position, render_one(&reader, template, &contents).map_err(|error| error.of(source))))
+                Some((position, render_one(&reader, template, &contents, read).map_err(|error| error.of(source))))
             }
             _ => None,
         })
@@ -154,8 +180,9 @@ fn render_one(
     reader: &Reader<'_>,
     template: &Template,
     contents: &BTreeMap<&Name, &SecretBytes>,
+    read: &dyn Fn(&Path) -> io::Result<SecretBytes>,
 ) -> Result<SecretBytes> {
-    let text = template::text(&template.text, &read)?;
+    let text = template::text(&template.text, read)?;
     let parsed = reader.parse(text.expose());
     parsed.and_then(|parsed| parsed.render(text.expose(), contents)).map_err(|bad| bad.within(&template.text))
 }

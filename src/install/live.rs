@@ -1,13 +1,15 @@
 //! A generation that was installed, as it is found.
 
+use super::origin::WRITABLE;
 use crate::changes::Seen;
 use crate::error::{Error, Result};
 use crate::generation::{RECORD, is_reserved};
 use crate::plan::Ids;
-use crate::record::{Head, Record};
+use crate::record::{FileMark, Head, Origin, Record};
 use crate::secret::SecretBytes;
-use crate::system::dir::{Dir, Standing, written};
-use nix::sys::stat::FileStat;
+use crate::system::dir::{Dir, Standing, changed, is, written};
+use crate::system::stage::DIRECTORY_MODE;
+use nix::sys::stat::{FileStat, SFlag};
 use serde::de::DeserializeOwned;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -22,6 +24,14 @@ pub(super) struct Generation {
     /// What it said of itself when that was first asked.
     head: OnceCell<Option<Head>>,
     record: OnceCell<Option<Record<'static>>>,
+}
+
+/// What a file of a generation is compared with.
+pub(super) enum Expected<'a> {
+    /// These bytes.
+    Bytes(&'a SecretBytes),
+    /// What it was: it was last changed between these times, in nanoseconds since 1970, and nobody may write to it.
+    Unchanged { since: i64, until: i64 },
 }
 
 /// What lies in a generation, by its place there.
@@ -55,7 +65,7 @@ impl Generation {
     }
 
     /// Looks at all that lies in it. The files for which `wanted` gives something are compared with that.
-    pub(super) fn look<'w>(&self, wanted: &dyn Fn(&str) -> Option<&'w SecretBytes>) -> Result<Found> {
+    pub(super) fn look<'w>(&self, wanted: &dyn Fn(&str) -> Option<Expected<'w>>) -> Result<Found> {
         let mut found = Found::default();
         look_into(&self.dir, "", wanted, &mut found).map_err(|error| {
             Error::new(format!("cannot look into the generation {}", self.number)).because(error).help("run it again")
@@ -80,6 +90,27 @@ impl Generation {
     fn said<T: DeserializeOwned>(&self) -> Option<T> {
         let text = self.dir.read_text(OsStr::new(RECORD)).ok()??;
         serde_json::from_str(&text).ok()
+    }
+
+    /// Whether this generation is what lies in the store under its number, and whether its record is still the one that had this
+    /// mark.
+    pub(super) fn is_in(&self, store: &Dir, record: FileMark) -> io::Result<bool> {
+        let (a, b) = (self.dir.stat()?, store.open_dir(OsStr::new(&self.number.to_string()))?.stat()?);
+        Ok((a.st_dev, a.st_ino) == (b.st_dev, b.st_ino) && self.record_mark() == Some(record))
+    }
+
+    /// Lets a record that is written anew say still when the files were written.
+    pub(super) fn keep_times(&self, record: &mut Record<'_>) {
+        // Where the time cannot be had, it is not said what they were made of.
+        record.origin = record.origin.take().and_then(|origin| {
+            let until = origin.until.or_else(|| Some(self.record_mark()?.modified))?;
+            Some(Origin { until: Some(until), ..origin })
+        });
+    }
+
+    /// What tells its record from another one; `None` where there is none, or where it cannot be looked at.
+    pub(super) fn record_mark(&self) -> Option<FileMark> {
+        self.dir.mark_of(OsStr::new(RECORD)).ok()?
     }
 
     /// Whom it belongs to.
@@ -108,10 +139,31 @@ impl Generation {
     }
 }
 
+/// Whether a file was last changed between these times, and nobody but root can have changed it since without changing its
+/// time. The time of a change cannot be set by anyone, but for the clock.
+fn is_unchanged(stat: &FileStat, since: i64, until: i64) -> bool {
+    let is_fixed = stat.st_mode & WRITABLE == 0;
+    is(stat, SFlag::S_IFREG) && is_fixed && (since..=until).contains(&changed(stat))
+}
+
+impl Found {
+    /// Whether the links in it are these, each with its text.
+    pub(super) fn has_links<'l>(&self, links: impl ExactSizeIterator<Item = (&'l str, PathBuf)>) -> bool {
+        let mut links = links;
+        links.len() == self.links.len() && links.all(|(name, text)| self.links.get(name) == Some(&text))
+    }
+
+    /// Whether its directories have the mode that they are to have, and this owner.
+    pub(super) fn has_directories(&self, wanted: Option<Ids>) -> bool {
+        let is_right = |(ids, mode): &(Ids, u32)| wanted.is_none_or(|wanted| wanted == *ids) && *mode == DIRECTORY_MODE;
+        self.directories.iter().all(is_right)
+    }
+}
+
 fn look_into<'w>(
     dir: &Dir,
     prefix: &str,
-    wanted: &dyn Fn(&str) -> Option<&'w SecretBytes>,
+    wanted: &dyn Fn(&str) -> Option<Expected<'w>>,
     found: &mut Found,
 ) -> io::Result<()> {
     let stat = dir.stat()?;
@@ -127,7 +179,9 @@ fn look_into<'w>(
         };
         let wanted_here = wanted(&file);
         // Most are as they are to be, and to open them tells all that there is to know.
-        if let Some((stat, same)) = wanted_here.map(|bytes| dir.compare(&name, bytes)).transpose()?.flatten() {
+        if let Some(Expected::Bytes(bytes)) = wanted_here
+            && let Some((stat, same)) = dir.compare(&name, bytes)?
+        {
             add(file, &stat, Some(same));
             continue;
         }
@@ -139,7 +193,11 @@ fn look_into<'w>(
             }
             Standing::Directory => look_into(&dir.open_dir(&name)?, &format!("{file}/"), wanted, found)?,
             Standing::File => {
-                let same_content = wanted_here.map(|bytes| dir.holds(&name, &stat, bytes)).transpose()?.flatten();
+                let same_content = match wanted_here {
+                    Some(Expected::Bytes(bytes)) => dir.holds(&name, &stat, bytes)?,
+                    Some(Expected::Unchanged { since, until }) => Some(is_unchanged(&stat, since, until)),
+                    None => None,
+                };
                 add(file, &stat, same_content);
             }
         }

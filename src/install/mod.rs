@@ -5,16 +5,21 @@
 
 mod contents;
 mod front;
+mod held;
 mod live;
 mod next;
+mod origin;
 mod outside;
 mod preview;
 mod rollback;
+mod staging;
 pub mod state;
 mod status;
 mod steps;
 mod store;
+mod unchanged;
 
+pub use origin::Hash;
 pub use outside::Step;
 pub use preview::{Preview, preview};
 pub use rollback::{RolledBack, rollback};
@@ -22,32 +27,25 @@ pub use status::{Condition, FileStatus, Status, status};
 pub use steps::Steps;
 
 use crate::changes::Changes;
-use crate::error::{Error, Result};
-use crate::generation::{self, RECORD};
+use crate::error::Error;
 use crate::identity::Variables;
 use crate::identity::host::Host;
 use crate::manifest::path::AbsolutePath;
-use crate::manifest::{Manifest, Mode, OnConflict, OnError};
-use crate::parallel;
-use crate::plan::{self, Failure, FileAccess, InnerLink, Owners, Plan};
+use crate::manifest::{Manifest, OnError};
+use crate::plan::{self, Failure, InnerLink, Owners, Plan};
 use crate::record::Record;
-use crate::secret::SecretBytes;
-use crate::system::dir::{Dir, Standing};
-use crate::system::link::{Conflict, New, Spot};
+use crate::system::clock;
 use crate::system::root::Root;
-use crate::system::stage::Stage;
 use crate::system::units::{Channel, request};
 use crate::units::Requests;
-use contents::{Contents, contents};
-use front::Front;
+use contents::{Contents, contents, identities};
+use held::{discard, finish, hold, point_at, swap};
 use live::Generation;
 use next::{Next, spared, wanted};
-use state::Ledger;
-use std::ffi::OsStr;
-use std::io;
+use origin::Sources;
+use staging::{refresh, stage};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use store::Store;
 
 /// The machine that something is installed on.
 pub struct Site<'a> {
@@ -69,6 +67,9 @@ pub struct Run<'a> {
     pub site: Site<'a>,
     /// The file of the manifest.
     pub manifest_path: &'a Path,
+    /// A hash of all that was given: the program, the manifest, and what its paths refer to. `None` where that is not known;
+    /// then everything is decrypted in every run.
+    pub given: Option<Hash>,
     /// The time, in seconds since 1970.
     pub now: i64,
     /// How owners are found.
@@ -125,57 +126,68 @@ pub struct Installed {
 /// # Errors
 /// All that failed, where nothing was installed: the generation that was live before still is, and is complete.
 pub fn install(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<Installed, Vec<Error>> {
+    let (installed, written) = install_now(manifest, run)?;
+    // The next run may believe the times of the files. What somebody changes after this run must not have the same time.
+    if let Some(written) = written {
+        clock::let_pass(written);
+    }
+    Ok(installed)
+}
+
+/// Gives also when the files were written, where it is written down what they were made of.
+fn install_now(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<(Installed, Option<i64>), Vec<Error>> {
     let one = |error: Error| vec![error];
     let mut plan = planned(manifest, run)?;
-    let mut contents = contents(manifest, &mut plan, run).map_err(one)?;
+    let identities = identities(manifest, run).map_err(one)?;
+    run.steps.end("keys");
+    if let Some((held, live)) = unchanged::find(manifest, &plan, &identities, run) {
+        return Ok((unchanged::keep(held, &live, manifest, &plan, &identities, run), None));
+    }
+    let sources = Sources::of(&plan, run.given);
+    let mut contents = contents(manifest, &mut plan, &identities, &sources, run).map_err(one)?;
     let failures = tolerable(manifest, &plan, &mut contents)?;
     run.steps.end("templates");
 
-    let (root, location) = (run.site.root, Location::of(manifest));
-    let front = Front::open(root, location.symlink_path).map_err(one)?;
-    let store = Store::open(root, manifest, &plan, run.site.say).map_err(one)?;
-    let state_directory = run.site.state_directory.clone();
-    let (mut ledger, unread) = Ledger::read(root, state_directory.as_deref(), location.symlink_path);
-    let live = store.live(root, location.symlink_path).map_err(one)?;
-    let link_text = |link: &InnerLink| front.target_in(&store.path, &link.name, &link.target);
-    let next = Next::beside(live.as_ref(), &plan, &contents, location, &link_text, run).map_err(one)?;
-
+    let location = Location::of(manifest);
+    let mut held = hold(manifest, &plan, run).map_err(one)?;
+    let live = held.live(location).map_err(one)?;
+    let link_text = |link: &InnerLink| held.link_text(link);
+    let mut next = Next::beside(live.as_ref(), &plan, &contents, location, &link_text, run).map_err(one)?;
     run.steps.end("store");
 
-    let mut failed_after = Vec::from_iter(unread);
+    let mut failed_after = Vec::from_iter(held.unread.take());
     let (generation, is_new) = match live {
         Some(live) if next.is_live => {
             // The link is right; what a run left beside it that was cut off goes.
-            failed_after.extend(point_at(&front, &store, location, live.number, run.site.say).err());
+            failed_after.extend(point_at(&held.front, &held.store, location, live.number, run.site.say).err());
             failed_after.extend(refresh(&live, &next.record, plan.directories).err());
             (live, false)
         }
         live => {
-            let new = stage(root, &store, live.as_ref(), location, &plan, &next).map_err(one)?;
+            let new = stage(&held, live.as_ref(), location, &plan, &mut next).map_err(one)?;
             run.steps.end("writing");
-            let swapped = swap(&front, &store, location, new.number, run.site.say);
-            failed_after.extend(swapped.inspect_err(|_| discard(&store, root, location, new.number)).map_err(one)?);
+            let swapped = swap(&held.front, &held.store, location, new.number, run.site.say);
+            failed_after.extend(swapped.inspect_err(|_| discard(&held, location, new.number)).map_err(one)?);
             (new, true)
         }
     };
+    let written = next.record.origin.as_ref().filter(|_| is_new).and_then(|_| clock::file_time());
     run.steps.end("swap");
     let (wanted, spared) = (wanted(&next.record), spared(&plan, &next));
-    failed_after.extend(outside::arrange(&wanted, &spared, &generation, &front, &mut ledger, run.site.say));
-    run.steps.end("links");
-    failed_after.extend(prune(&store, &generation, location, manifest.keep_generations).err());
-    run.steps.end("pruning");
+    failed_after.extend(finish(&mut held, &generation, manifest, &wanted, &spared, run));
     failed_after.extend(tell(&generation, &next.record, plan.directories, &run.site));
     run.steps.end("units");
-    Ok(Installed {
+    let installed = Installed {
         generation: generation.number,
         is_new,
         files: next.record.files.len(),
         changes: next.changes,
         sops_files: plan.files.len(),
-        unwrapped: contents.unwrapped,
+        unwrapped: identities.opened(),
         failures,
         failed_after,
-    })
+    };
+    Ok((installed, written))
 }
 
 fn nothing_is_live(location: Location<'_>) -> Error {
@@ -209,177 +221,8 @@ fn tell(generation: &Generation, record: &Record<'_>, ids: Option<plan::Ids>, si
         return Vec::new();
     }
     let mut failed = request(site.channel, &record.pending, site.host.as_ref());
-    failed.extend(refresh(generation, &Record { pending: Requests::default(), ..record.clone() }, ids).err());
+    let mut told = Record { pending: Requests::default(), ..record.clone() };
+    generation.keep_times(&mut told);
+    failed.extend(refresh(generation, &told, ids).err());
     failed
-}
-
-/// Lets a generation that stays live say what is true of it now.
-fn refresh(live: &Generation, record: &Record<'_>, ids: Option<plan::Ids>) -> Result<()> {
-    let describe = |error: io::Error| {
-        Error::new(format!("cannot write what the generation {} holds", live.number))
-            .because(error)
-            .help("run it again")
-    };
-    live.dir.remove_all(&generation::new_name(OsStr::new(RECORD))).map_err(describe)?;
-    let text = text_of(record)?;
-    // What it said when the run began may not be what this run let it say since.
-    let stat = live.dir.stat_of(OsStr::new(RECORD));
-    if stat
-        .ok()
-        .flatten()
-        .is_some_and(|stat| matches!(live.dir.holds(OsStr::new(RECORD), &stat, &text), Ok(Some(true))))
-    {
-        return Ok(());
-    }
-    live.dir.replace_file(OsStr::new(RECORD), &text, ids, RECORD_MODE).map_err(describe)
-}
-
-/// The mode of a record. It names files and holds no secret; `sops-install status` shows it to whoever may list secrets.
-const RECORD_MODE: u32 = 0o440;
-
-fn text_of(record: &Record<'_>) -> Result<SecretBytes> {
-    record.text().map(SecretBytes::new).map_err(|error| {
-        Error::new("cannot write down what the generation holds")
-            .because(error)
-            .help("give the manifest and its sops files paths in UTF-8")
-    })
-}
-
-/// Writes the new generation and gives it a number above all others. What no link leads to any more goes first.
-fn stage(
-    root: &Root,
-    store: &Store,
-    live: Option<&Generation>,
-    location: Location<'_>,
-    plan: &Plan<'_>,
-    next: &Next<'_>,
-) -> Result<Generation> {
-    let mount_point = location.mount_point;
-    let describe = |error: io::Error| {
-        Error::new(format!("cannot write a generation in {mount_point}"))
-            .because(error)
-            .help("check the space and the rights there; nothing was changed")
-    };
-    // The generation that the link names, also where it is gone: those below it were kept.
-    let named = store.generation_behind(root, location.symlink_path.as_path())?;
-    store.remove(&generation::leftovers(
-        &store.own_numbers(location.symlink_path, live.map(|live| live.number))?,
-        named,
-    ))?;
-    let number = generation::next(&store.numbers()?, store.highest_named().max(named)).ok_or_else(|| {
-        Error::new(format!("the generation numbers in {mount_point} are used up"))
-            .help("unmount it, so that they begin again")
-    })?;
-    let begin = || Stage::begin(&store.dir, plan.directories, store.in_memory).map_err(describe);
-    let (mut stage, record, written) = if next.files.len() < MANY {
-        let record = text_of(&next.record)?;
-        let mut stage = begin()?;
-        let written = write(&mut stage, live, next);
-        (stage, Ok(record), written)
-    } else {
-        // What the generation says of itself is long then too.
-        let mut stage = begin()?;
-        let (record, written) = parallel::beside(|| text_of(&next.record), || write(&mut stage, live, next));
-        (stage, record, written)
-    };
-    let finished = record.and_then(|record| {
-        let access = FileAccess { ids: plan.directories, mode: Mode::from(RECORD_MODE) };
-        written
-            .and_then(|()| stage.file(RECORD, &record, access))
-            // On a disk the link may outlive a power cut that the files behind it do not.
-            .and_then(|()| if store.in_memory { Ok(()) } else { store.dir.sync() })
-            .and_then(|()| stage.finish(number))
-            .map_err(describe)
-    });
-    if finished.is_err() {
-        // Secrets that nobody will use do not stay. The error that is told says more than one of this removal would; what
-        // is left in that case, the next run removes.
-        let _ = stage.abandon();
-    }
-    finished.map(|()| Generation::new(number, stage.into_directory()))
-}
-
-/// From this many files on, a second thread takes less time than it saves.
-const MANY: usize = 1_000;
-
-fn write(stage: &mut Stage<'_>, live: Option<&Generation>, next: &Next<'_>) -> io::Result<()> {
-    let within = |name: &str| {
-        let name = name.to_owned();
-        move |error: io::Error| io::Error::new(error.kind(), format!("the file `{name}`: {error}"))
-    };
-    // Neighbours go to one directory, which is opened once.
-    for (file, (bytes, access)) in &next.files {
-        stage.file(file, bytes, *access).map_err(within(file))?;
-    }
-    if let Some(live) = live {
-        for file in &next.kept {
-            let (above, name) = live.above(file).map_err(within(file))?;
-            stage.keep(file, above.as_ref().unwrap_or(&live.dir), name).map_err(within(file))?;
-        }
-    }
-    for (link, text) in &next.links {
-        stage.link(&link.name, text, link.ids).map_err(within(&link.name))?;
-    }
-    Ok(())
-}
-
-/// Makes a generation live, in one step. Gives what failed after that step.
-fn swap(
-    front: &Front<'_>,
-    store: &Store,
-    location: Location<'_>,
-    number: u64,
-    say: &mut dyn FnMut(&str),
-) -> Result<Option<Error>> {
-    let path = location.symlink_path;
-    let placed = point_at(front, store, location, number, say);
-    match (placed, store.generation_behind(front.root, path.as_path())) {
-        (Ok(()), Ok(Some(live))) if live == number => Ok(None),
-        // The rename was done; only the look afterwards failed.
-        (Ok(()), Err(error)) => Ok(Some(error)),
-        (Err(error), Ok(Some(live))) if live == number => Ok(Some(error.within(path))),
-        (Err(error), Err(_)) => Err(error.within(path)),
-        (placed, Ok(_)) => {
-            let lost = || Error::new("the link does not lead to the new generation").help("run it again");
-            Err(placed.err().unwrap_or_else(lost).within(path))
-        }
-    }
-}
-
-/// Removes a new generation that did not become live: secrets that nobody will use do not stay.
-fn discard(store: &Store, root: &Root, location: Location<'_>, number: u64) {
-    if let Ok(live) = store.generation_behind(root, location.symlink_path.as_path())
-        && live != Some(number)
-    {
-        // The error that is told says more than one of this removal would; what is left, the next run removes.
-        let _ = store.remove(&[number]);
-    }
-}
-
-/// Lets the link to the live generation lead to this one.
-fn point_at(
-    front: &Front<'_>,
-    store: &Store,
-    location: Location<'_>,
-    number: u64,
-    say: &mut dyn FnMut(&str),
-) -> Result<()> {
-    let path = location.symlink_path;
-    let target = front.link_text(&front.place.path, &store.path, location.mount_point).join(number.to_string());
-    let moved = &mut |backup: &OsStr| {
-        let backup = path.as_path().with_file_name(backup);
-        say(&format!("what stood at {path} is now {}", backup.display()));
-    };
-    // Whatever link stands there, its place is the manifest's.
-    let is_ours = |dir: &Dir, name: &OsStr| dir.look(name).map(|standing| standing == Standing::Link);
-    let conflict = Conflict { is_ours: &is_ours, on_file: OnConflict::Backup, moves_directories: true };
-    Spot { dir: &front.place.dir, name: front.name, conflict, moved }.put(&New::Link(&target), None)
-}
-
-/// Removes generations that are too old to be kept, and those that no link leads to.
-fn prune(store: &Store, live: &Generation, location: Location<'_>, keep: u64) -> Result<()> {
-    let numbers = store.own_numbers(location.symlink_path, Some(live.number))?;
-    let mut old = generation::prunable(&numbers, live.number, keep);
-    old.extend(generation::leftovers(&numbers, Some(live.number)));
-    store.remove(&old)
 }

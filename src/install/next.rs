@@ -1,7 +1,7 @@
 //! The generation that is to be, beside the live one. Nothing is written here.
 
 use super::contents::Contents;
-use super::live::Generation;
+use super::live::{Expected, Generation};
 use super::outside::Wanted;
 use super::{Location, Run};
 use crate::changes::{Change, Changes, Seen};
@@ -9,9 +9,8 @@ use crate::error::Result;
 use crate::manifest::Mode;
 use crate::manifest::path::AbsolutePath;
 use crate::plan::{FileAccess, Form, InnerLink, Plan, Target};
-use crate::record::{Entry, File, Head, Record};
+use crate::record::{Entry, File, Head, Origin, Record};
 use crate::secret::SecretBytes;
-use crate::system::stage::DIRECTORY_MODE;
 use crate::units::Requests;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +43,7 @@ impl<'a> Next<'a> {
     ) -> Result<Self> {
         let files: BTreeMap<&str, (&SecretBytes, FileAccess)> =
             ready(plan, contents).filter_map(|(target, ready)| Some((&*target.file, ready?))).collect();
-        let wanted = |file: &str| files.get(file).map(|(bytes, _)| *bytes);
+        let wanted = |file: &str| files.get(file).map(|(bytes, _)| Expected::Bytes(bytes));
         let found = live.map(|live| live.look(&wanted)).transpose()?.unwrap_or_default();
         let accesses = ready(plan, contents).map(|(target, ready)| (&*target.file, ready.map(|(_, access)| access)));
         let changes = Changes::between(accesses, &found.files);
@@ -56,13 +55,8 @@ impl<'a> Next<'a> {
             file.is_some_and(|file| files.contains_key(file) || kept.contains(file))
         };
         let links: Vec<_> = plan.inner_links.iter().filter(exists).map(|link| (link, link_text(link))).collect();
-        let same_links = links.len() == found.links.len()
-            && links.iter().all(|(link, text)| found.links.get(&link.name) == Some(text));
-        let same_directories = found
-            .directories
-            .iter()
-            .all(|(ids, mode)| plan.directories.is_none_or(|wanted| wanted == *ids) && *mode == DIRECTORY_MODE);
-        let is_live = live.is_some() && changes.is_empty() && same_links && same_directories;
+        let same_links = found.has_links(links.iter().map(|(link, text)| (link.name.as_str(), text.clone())));
+        let is_live = live.is_some() && changes.is_empty() && same_links && found.has_directories(plan.directories);
         let head = live.and_then(Generation::head);
         // What it says of its files is of interest only where they do not all stay.
         let old = live.filter(|_| !is_live || !kept.is_empty()).and_then(Generation::record);
@@ -74,6 +68,15 @@ impl<'a> Next<'a> {
             absent: changes.absent().map(str::to_owned).collect(),
             links: links.iter().map(|(link, text)| (link.name.clone(), text.clone())).collect(),
             pending: Requests::default(),
+            origin: contents.inputs.clone().and_then(|inputs| match head.filter(|_| is_live) {
+                // Its files are those that were written then.
+                Some(head) => head.origin.as_ref().map(|old| Origin {
+                    inputs,
+                    since: old.since,
+                    until: old.until.or(found.recorded),
+                }),
+                None => Some(Origin { inputs, since: 0, until: None }),
+            }),
         };
         if live.is_some() {
             // Whatever starts with the machine starts with these secrets, so nothing is told the first time.

@@ -8,9 +8,9 @@ use crate::error::{Error, Result};
 use crate::manifest::OnConflict;
 use crate::manifest::path::AbsolutePath;
 use crate::plan::{Form, Outside};
-use crate::record::{FileMark, Placed};
+use crate::record::Placed;
 use crate::secret::SecretBytes;
-use crate::system::dir::{Dir, Standing, written};
+use crate::system::dir::{Dir, Standing};
 use crate::system::link::{Conflict, New, Spot};
 use crate::system::root::Place;
 use std::collections::{BTreeMap, BTreeSet};
@@ -139,7 +139,7 @@ fn make_copy(
     let made = with_spot((&parent, name), &what, before.as_ref(), outside.on_conflict, front, say, |spot| match spot
         .make(&New::Copy(&bytes, mode), outside.ids)?
     {
-        true => mark(spot.dir, &spot.made()).map_err(failed),
+        true => spot.dir.mark_of(&spot.made()).map_err(failed),
         false => Ok(None),
     })?;
     let Some(mark) = made else { return Ok(false) };
@@ -199,16 +199,10 @@ fn is_ours(dir: &Dir, name: &OsStr, before: Option<&Placed>, leads_to_us: &dyn F
             matches!(before, Some(Placed::Link(text)) if *text == target) || leads_to_us(&target)
         }
         Standing::File => match before {
-            Some(Placed::Copy(marks)) => mark(dir, name)?.is_some_and(|mark| marks.contains(&mark)),
+            Some(Placed::Copy(marks)) => dir.mark_of(name)?.is_some_and(|mark| marks.contains(&mark)),
             _ => false,
         },
     })
-}
-
-/// What tells the file `name` from others.
-fn mark(dir: &Dir, name: &OsStr) -> io::Result<Option<FileMark>> {
-    let stat = dir.stat_of(name)?.filter(|stat| Standing::of(stat) == Standing::File);
-    Ok(stat.map(|stat| FileMark { inode: stat.st_ino, size: stat.st_size, modified: written(&stat) }))
 }
 
 /// What would be done in one place.

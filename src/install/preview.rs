@@ -1,8 +1,9 @@
 //! What a run would do. Nothing is written, mounted or locked.
 
-use super::contents::contents;
+use super::contents::{contents, identities};
 use super::front::Front;
 use super::next::{Next, spared, wanted};
+use super::origin::Sources;
 use super::outside::{self, Step};
 use super::state::Ledger;
 use super::store::Store;
@@ -44,7 +45,9 @@ pub struct Preview {
 pub fn preview(manifest: &Manifest, run: &mut Run<'_>, announces: bool) -> Result<Preview, Vec<Error>> {
     let one = |error: Error| vec![error];
     let mut plan = planned(manifest, run)?;
-    let mut contents = contents(manifest, &mut plan, run).map_err(one)?;
+    let identities = identities(manifest, run).map_err(one)?;
+    let sources = Sources::of(&plan, None);
+    let mut contents = contents(manifest, &mut plan, &identities, &sources, run).map_err(one)?;
     let failures = tolerable(manifest, &plan, &mut contents)?;
 
     let (root, location) = (run.site.root, Location::of(manifest));
@@ -68,8 +71,7 @@ pub fn preview(manifest: &Manifest, run: &mut Run<'_>, announces: bool) -> Resul
             Next::beside(None, &plan, &contents, location, &link_text, run).map_err(one)?
         }
     };
-    let state_directory = run.site.state_directory.clone();
-    let (ledger, unread) = Ledger::read(root, state_directory.as_deref(), location.symlink_path);
+    let (ledger, unread) = Ledger::read(root, run.site.state_directory.clone(), location.symlink_path);
     let contents = next.files.iter().map(|(file, (bytes, _))| (*file, *bytes)).collect();
     let (wanted, spared) = (wanted(&next.record), spared(&plan, &next));
     let mut places = outside::preview(&wanted, &spared, &contents, front.as_ref(), &ledger);

@@ -1,12 +1,14 @@
 //! Makes the previous generation live again.
 
 use super::front::Front;
-use super::live::{Found, Generation};
+use super::held::swap;
+use super::live::{Expected, Found, Generation};
 use super::next::{requests, wanted};
 use super::outside;
+use super::staging::refresh;
 use super::state::Ledger;
 use super::store::Store;
-use super::{Location, Site, nothing_is_live, refresh, swap, tell};
+use super::{Location, Site, nothing_is_live, tell};
 use crate::changes::{Changes, Seen};
 use crate::error::{Error, Result};
 use crate::manifest::Mode;
@@ -45,11 +47,11 @@ pub fn rollback(location: Location<'_>, user_mode: bool, site: &mut Site<'_>) ->
     })?;
     let changes = changes(&live, &previous)?;
     record.pending = requests(&changes, &record, live.record(), live.head());
+    previous.keep_times(&mut record);
     let ids = previous.owner()?;
     refresh(&previous, &record, Some(ids))?;
 
-    let state_directory = site.state_directory.clone();
-    let (mut ledger, unread) = Ledger::read(root, state_directory.as_deref(), location.symlink_path);
+    let (mut ledger, unread) = Ledger::read(root, site.state_directory.clone(), location.symlink_path);
     let mut failed_after = Vec::from_iter(swap(&front, &store, location, previous.number, site.say)?);
     failed_after.extend(unread);
     let wanted = wanted(&record);
@@ -84,7 +86,7 @@ fn changes(from: &Generation, to: &Generation) -> Result<Changes> {
         })
     };
     let contents: BTreeMap<String, SecretBytes> = files.keys().map(read).collect::<Result<_>>()?;
-    let found = from.look(&|file| contents.get(file))?;
+    let found = from.look(&|file| contents.get(file).map(Expected::Bytes))?;
     let access = |seen: &Seen| FileAccess { ids: Some(seen.ids), mode: Mode::from(seen.mode) };
     Ok(Changes::between(files.iter().map(|(file, seen)| (file.as_str(), Some(access(seen)))), &found.files))
 }

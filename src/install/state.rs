@@ -17,7 +17,7 @@ const MODE: u32 = 0o600;
 pub(super) struct Ledger<'a> {
     root: &'a Root,
     /// Its directory; `None` where there is no place for it.
-    directory: Option<&'a Path>,
+    directory: Option<PathBuf>,
     symlink_path: &'a AbsolutePath,
     /// What it says.
     pub(super) state: State,
@@ -33,7 +33,7 @@ impl<'a> Ledger<'a> {
     /// Where it cannot be read it is empty, and the error comes with it: it is not known what is ours then.
     pub(super) fn read(
         root: &'a Root,
-        directory: Option<&'a Path>,
+        directory: Option<PathBuf>,
         symlink_path: &'a AbsolutePath,
     ) -> (Self, Option<Error>) {
         let empty = State::empty(symlink_path);
@@ -88,7 +88,7 @@ impl<'a> Ledger<'a> {
         if self.state == self.written {
             return self.clear();
         }
-        let Some(directory) = self.directory else {
+        let Some(directory) = &self.directory else {
             return Err(Error::new("there is no place for the list of links")
                 .help("set HOME or XDG_STATE_HOME; without the list, links are not removed after a reboot"));
         };
@@ -107,7 +107,7 @@ impl<'a> Ledger<'a> {
     }
 
     fn clear(&self) -> Result<()> {
-        let Some(directory) = self.directory else { return Ok(()) };
+        let Some(directory) = &self.directory else { return Ok(()) };
         let Some(place) = self.root.find(directory)? else { return Ok(()) };
         let new = new_name(OsStr::new(&State::file_name(self.symlink_path.as_path())));
         place.dir.remove_all(&new).map_err(|error| {

@@ -13,7 +13,7 @@ use crate::plan::{Failure, Plan, SopsFile, Source};
 use crate::secret::SecretBytes;
 use crate::sops::clear::{self, What};
 use crate::sops::convert::Output;
-use crate::sops::data_key::{self, Keyring, Unwrapped};
+use crate::sops::data_key::{self, DataKey, Keyring, Unwrapped};
 use crate::sops::decrypt::Refused;
 use crate::sops::format::Format;
 use crate::sops::key::{Finder, KeyPath, Part};
@@ -69,6 +69,21 @@ pub fn open(plan: &Plan<'_>, means: &Means<'_>) -> Contents {
         contents.opened.append(&mut opened.opened);
     }
     contents
+}
+
+/// Makes sure that every file of a plan still opens: its data key is unwrapped, its values are not decrypted. `None` where one
+/// does not.
+pub fn unlock(plan: &Plan<'_>, means: &Means<'_>) -> Option<Vec<Opened>> {
+    let unlock = |file: &SopsFile<'_>| {
+        let begun = Instant::now();
+        let by = match unlock_file(file.path, file.format, means).ok()? {
+            Unlocked::Age(_) => Vec::new(),
+            // A data key of a damaged file may be one of 32 bytes, and another.
+            Unlocked::Sops(encrypted, key, by) => encrypted.is_keyed_by(&key).then_some(by)?,
+        };
+        Some(Opened { path: file.path.to_owned(), by, took: begun.elapsed() })
+    };
+    parallel::each(plan.files.len(), |number| unlock(plan.files.get(number)?)).into_iter().collect()
 }
 
 /// One value of one file, or all of it.
@@ -130,15 +145,32 @@ fn open_file(plan: &Plan<'_>, file: &SopsFile<'_>, means: &Means<'_>) -> Content
     contents
 }
 
+/// A file whose data key is at hand.
+enum Unlocked {
+    /// A plain age file has none: it is decrypted.
+    Age(VerifiedFile),
+    /// One of sops, its data key, and who gave that.
+    Sops(Box<EncryptedFile>, DataKey, Vec<String>),
+}
+
 /// The file, and who opened it.
 fn verify(path: &Path, format: Format, means: &Means<'_>) -> Result<(VerifiedFile, Vec<String>), Error> {
+    match unlock_file(path, format, means)? {
+        Unlocked::Age(file) => Ok((file, Vec::new())),
+        Unlocked::Sops(encrypted, key, by) => {
+            encrypted.open(&key).map(|file| (file, by)).map_err(|error| explain::refused(error, path))
+        }
+    }
+}
+
+fn unlock_file(path: &Path, format: Format, means: &Means<'_>) -> Result<Unlocked, Error> {
     let bytes = (means.read)(path).map_err(unreadable)?;
     if format == Format::Age {
         if let Some(error) = explain::not_age(bytes.expose(), path) {
             return Err(error);
         }
         return match means.keyring.decrypt_age(bytes.expose()) {
-            Unwrapped::Opened(plain) => Ok((VerifiedFile::of_age(plain), Vec::new())),
+            Unwrapped::Opened(plain) => Ok(Unlocked::Age(VerifiedFile::of_age(plain))),
             Unwrapped::NotMine => Err(explain::locked_age(&[], means.identities)),
             Unwrapped::Broken(reasons) => Err(explain::locked_age(&reasons, means.identities)),
         };
@@ -150,7 +182,7 @@ fn verify(path: &Path, format: Format, means: &Means<'_>) -> Result<(VerifiedFil
         .map_err(|error| explain::locked(error, path, encrypted.metadata(), means.identities))?;
     let keys = encrypted.metadata().key_groups.iter().flat_map(KeyGroup::in_order);
     let by = means.identities.openers(keys);
-    encrypted.open(&key).map(|file| (file, by)).map_err(|error| explain::refused(error, path))
+    Ok(Unlocked::Sops(Box::new(encrypted), key, by))
 }
 
 fn unreadable(error: io::Error) -> Error {

@@ -5,6 +5,7 @@ mod new_file;
 
 use crate::generation::new_name;
 use crate::plan::Ids;
+use crate::record::FileMark;
 use crate::secret::SecretBytes;
 use nix::errno::Errno;
 use nix::fcntl::{self, AtFlags, OFlag, RenameFlags};
@@ -118,6 +119,12 @@ impl Dir {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// What tells the file `name` from others; `None` where there is none.
+    pub fn mark_of(&self, name: &OsStr) -> io::Result<Option<FileMark>> {
+        let stat = self.stat_of(name)?.filter(|stat| Standing::of(stat) == Standing::File);
+        Ok(stat.map(|stat| FileMark { inode: stat.st_ino, size: stat.st_size, modified: written(&stat) }))
     }
 
     /// Where the link `name` leads.
@@ -313,6 +320,11 @@ pub fn is(found: &FileStat, kind: SFlag) -> bool {
 /// When a file was last written, in nanoseconds since 1970.
 pub fn written(found: &FileStat) -> i64 {
     found.st_mtime.saturating_mul(1_000_000_000).saturating_add(found.st_mtime_nsec)
+}
+
+/// When a file was last changed: what it holds, its owner, mode or names. In nanoseconds since 1970.
+pub fn changed(found: &FileStat) -> i64 {
+    found.st_ctime.saturating_mul(1_000_000_000).saturating_add(found.st_ctime_nsec)
 }
 
 /// Whether a file holds `bytes`. One that is as long as they are takes a single call to read.

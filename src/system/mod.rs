@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod ask;
 pub mod below;
+pub mod clock;
 pub mod dir;
 pub mod link;
 pub mod lock;

@@ -1,6 +1,6 @@
 //! Writes a generation where no one can look into it until it is complete.
 
-use super::dir::Dir;
+use super::dir::{Dir, changed};
 use crate::generation::STAGING;
 use crate::plan::{FileAccess, Ids};
 use crate::secret::SecretBytes;
@@ -54,6 +54,11 @@ impl<'a> Stage<'a> {
     pub fn link(&mut self, name: &str, target: &Path, ids: Option<Ids>) -> io::Result<()> {
         let link = self.parent_of(name)?;
         self.parent().make_link(OsStr::new(link), target.as_os_str(), ids)
+    }
+
+    /// When it was begun, in nanoseconds since 1970, by the clock that file times are taken from.
+    pub fn begun(&self) -> io::Result<i64> {
+        Ok(changed(&self.directory.stat()?))
     }
 
     /// Takes away what was written so far.

@@ -1,5 +1,6 @@
 //! What the tests share: fixtures, a place to install to, and a way to say aloud that a test was skipped.
 
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use sops_install::identity::host::Host;
 use sops_install::identity::{Identities, Variables};
 use sops_install::manifest::KeySources;
@@ -66,6 +67,13 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     pub(crate) fn new() -> Self {
         Self { directory: TempDir::new().unwrap() }
+    }
+
+    /// One in memory; `None` where there is no place for it.
+    pub(crate) fn in_memory() -> Option<Self> {
+        let memory = Path::new("/dev/shm");
+        let is_tmpfs = statfs(memory).is_ok_and(|found| found.filesystem_type() == TMPFS_MAGIC);
+        Some(Self { directory: TempDir::new_in(memory).ok().filter(|_| is_tmpfs)? })
     }
 
     /// A path in it.

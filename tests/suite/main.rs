@@ -35,3 +35,4 @@ mod real_sops;
 mod residue;
 mod root;
 mod tamper;
+mod unchanged;

@@ -58,14 +58,7 @@ pub enum Refused {
 /// nothing between them.
 pub(super) fn decrypt(documents: &mut [Map], metadata: &Metadata, key: &DataKey) -> Result<(), Refused> {
     let cipher = Cipher::new(key);
-    if metadata.mac.is_empty() {
-        return Err(Refused::NoMac);
-    }
-    let stored = match cipher.decrypt(SecretBytes::from(metadata.mac.as_str()), &metadata.last_modified) {
-        Ok(Plain::Scalar(Scalar::Str(mac))) => mac,
-        Ok(_) => return Err(Refused::MacBroken(CipherError::WrongType)),
-        Err(why) => return Err(Refused::MacBroken(why)),
-    };
+    let stored = stored_mac(metadata, &cipher)?;
     let mut walk = Walk {
         metadata,
         cipher,
@@ -92,6 +85,18 @@ pub(super) fn decrypt(documents: &mut [Map], metadata: &Metadata, key: &DataKey)
     }
     let opens = |text: &SecretBytes, path: &str| walk.open_comment(text, path).is_some();
     strays::place(&walk.strays, documents, opens)
+}
+
+/// The MAC that a file has.
+pub(super) fn stored_mac(metadata: &Metadata, cipher: &Cipher) -> Result<SecretBytes, Refused> {
+    if metadata.mac.is_empty() {
+        return Err(Refused::NoMac);
+    }
+    match cipher.decrypt(SecretBytes::from(metadata.mac.as_str()), &metadata.last_modified) {
+        Ok(Plain::Scalar(Scalar::Str(mac))) => Ok(mac),
+        Ok(_) => Err(Refused::MacBroken(CipherError::WrongType)),
+        Err(why) => Err(Refused::MacBroken(why)),
+    }
 }
 
 /// The state of one walk over all documents.

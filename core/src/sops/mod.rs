@@ -19,6 +19,7 @@ pub mod time;
 pub mod tree;
 
 use crate::secret::SecretBytes;
+use cipher::Cipher;
 use data_key::DataKey;
 use decrypt::Refused;
 use format::Format;
@@ -77,6 +78,11 @@ impl EncryptedFile {
     /// Its metadata, and its documents as they are.
     pub fn into_parts(self) -> (Metadata, Vec<Map>) {
         (self.metadata, self.documents)
+    }
+
+    /// Whether this is its data key: the one that its MAC is encrypted with.
+    pub fn is_keyed_by(&self, key: &DataKey) -> bool {
+        decrypt::stored_mac(&self.metadata, &Cipher::new(key)).is_ok()
     }
 
     /// Decrypts the whole file and verifies its MAC.

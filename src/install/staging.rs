@@ -1,0 +1,130 @@
+//! Writes generations, and what they say of themselves.
+
+use super::Location;
+use super::held::Held;
+use super::live::Generation;
+use super::next::Next;
+use crate::error::{Error, Result};
+use crate::generation::{self, RECORD};
+use crate::manifest::Mode;
+use crate::parallel;
+use crate::plan::{self, FileAccess, Plan};
+use crate::record::Record;
+use crate::secret::SecretBytes;
+use crate::system::stage::Stage;
+use std::ffi::OsStr;
+use std::io;
+
+/// Writes the new generation and gives it a number above all others. What no link leads to any more goes first.
+pub(super) fn stage(
+    held: &Held<'_>,
+    live: Option<&Generation>,
+    location: Location<'_>,
+    plan: &Plan<'_>,
+    next: &mut Next<'_>,
+) -> Result<Generation> {
+    let Held { root, store, .. } = held;
+    let mount_point = location.mount_point;
+    let describe = |error: io::Error| {
+        Error::new(format!("cannot write a generation in {mount_point}"))
+            .because(error)
+            .help("check the space and the rights there; nothing was changed")
+    };
+    // The generation that the link names, also where it is gone: those below it were kept.
+    let named = store.generation_behind(root, location.symlink_path.as_path())?;
+    store.remove(&generation::leftovers(
+        &store.own_numbers(location.symlink_path, live.map(|live| live.number))?,
+        named,
+    ))?;
+    let number = generation::next(&store.numbers()?, store.highest_named().max(named)).ok_or_else(|| {
+        Error::new(format!("the generation numbers in {mount_point} are used up"))
+            .help("unmount it, so that they begin again")
+    })?;
+    let begin = || Stage::begin(&store.dir, plan.directories, store.in_memory).map_err(describe);
+    let (mut stage, record, written) = if next.files.len() < MANY {
+        let record = text_of(&next.record)?;
+        let mut stage = begin()?;
+        let written = write(&mut stage, live, next);
+        (stage, Ok(record), written)
+    } else {
+        // What the generation says of itself is long then too.
+        let mut stage = begin()?;
+        if let Some(origin) = &mut next.record.origin {
+            origin.since = stage.begun().map_err(describe)?;
+        }
+        let next = &*next;
+        let (record, written) = parallel::beside(|| text_of(&next.record), || write(&mut stage, live, next));
+        (stage, record, written)
+    };
+    let finished = record.and_then(|record| {
+        let access = FileAccess { ids: plan.directories, mode: Mode::from(RECORD_MODE) };
+        written
+            .and_then(|()| stage.file(RECORD, &record, access))
+            // On a disk the link may outlive a power cut that the files behind it do not.
+            .and_then(|()| if store.in_memory { Ok(()) } else { store.dir.sync() })
+            .and_then(|()| stage.finish(number))
+            .map_err(describe)
+    });
+    if finished.is_err() {
+        // Secrets that nobody will use do not stay. The error that is told says more than one of this removal would; what
+        // is left in that case, the next run removes.
+        let _ = stage.abandon();
+    }
+    finished.map(|()| Generation::new(number, stage.into_directory()))
+}
+
+/// From this many files on, a second thread takes less time than it saves.
+pub(super) const MANY: usize = 1_000;
+
+fn write(stage: &mut Stage<'_>, live: Option<&Generation>, next: &Next<'_>) -> io::Result<()> {
+    let within = |name: &str| {
+        let name = name.to_owned();
+        move |error: io::Error| io::Error::new(error.kind(), format!("the file `{name}`: {error}"))
+    };
+    // Neighbours go to one directory, which is opened once.
+    for (file, (bytes, access)) in &next.files {
+        stage.file(file, bytes, *access).map_err(within(file))?;
+    }
+    if let Some(live) = live {
+        for file in &next.kept {
+            let (above, name) = live.above(file).map_err(within(file))?;
+            stage.keep(file, above.as_ref().unwrap_or(&live.dir), name).map_err(within(file))?;
+        }
+    }
+    for (link, text) in &next.links {
+        stage.link(&link.name, text, link.ids).map_err(within(&link.name))?;
+    }
+    Ok(())
+}
+
+/// Lets a generation that stays live say what is true of it now.
+pub(super) fn refresh(live: &Generation, record: &Record<'_>, ids: Option<plan::Ids>) -> Result<()> {
+    let describe = |error: io::Error| {
+        Error::new(format!("cannot write what the generation {} holds", live.number))
+            .because(error)
+            .help("run it again")
+    };
+    live.dir.remove_all(&generation::new_name(OsStr::new(RECORD))).map_err(describe)?;
+    let text = text_of(record)?;
+    // What it said when the run began may not be what this run let it say since.
+    let stat = live.dir.stat_of(OsStr::new(RECORD));
+    if stat
+        .ok()
+        .flatten()
+        .is_some_and(|stat| matches!(live.dir.holds(OsStr::new(RECORD), &stat, &text), Ok(Some(true))))
+    {
+        return Ok(());
+    }
+    live.dir.replace_file(OsStr::new(RECORD), &text, ids, RECORD_MODE).map_err(describe)
+}
+
+/// The mode of a record. It names files and holds no secret; `sops-install status` shows it to whoever may list secrets.
+const RECORD_MODE: u32 = 0o440;
+
+fn text_of(record: &Record<'_>) -> Result<SecretBytes> {
+    record.text().map(SecretBytes::new).map_err(|error| {
+        Error::new("cannot write down what the generation holds")
+            .because(error)
+            .help("give the manifest and its sops files paths in UTF-8")
+    })
+}

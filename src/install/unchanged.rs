@@ -1,0 +1,103 @@
+//! Tells that the live generation is what it is to be, without decrypting anything.
+//!
+//! To decrypt what is installed already, and to read it back, is most of an unchanged run. A large generation says what it
+//! was made of and when, see [`Origin`](crate::record::Origin). Where that is what there is to install now, the keys still open the files, and
+//! nothing in the generation was changed since, all is right. Where one of these is not so, the run goes on as if nobody had
+//! asked, and finds out why.
+
+use super::contents::{tell_opened, tell_problems};
+use super::held::{Held, finish, hold, point_at};
+use super::live::{Expected, Generation};
+use super::origin::Sources;
+use super::store::Store;
+use super::{Installed, Location, Run, tell};
+use crate::changes::Changes;
+use crate::identity::Identities;
+use crate::manifest::Manifest;
+use crate::open::{self, Means};
+use crate::plan::Plan;
+use crate::system::read::read;
+use crate::units::Requests;
+use std::collections::BTreeSet;
+
+/// What is live, held, if it is what `plan` is to become.
+pub(super) fn find<'m, 'a: 'm>(
+    manifest: &'m Manifest,
+    plan: &Plan<'_>,
+    identities: &Identities,
+    run: &mut Run<'a>,
+) -> Option<(Held<'m>, Generation)> {
+    let sources = Sources::of(plan, run.given);
+    let (root, location) = (run.site.root, Location::of(manifest));
+    // The store is not held yet: nobody is to wait for it while a person is asked for a passphrase.
+    let store = Store::find(root, location.mount_point).ok()??;
+    let live = |store: &Store| store.generation_behind(root, location.symlink_path.as_path());
+    let seen = Generation::open(&store.dir, live(&store).ok()??).ok()??;
+    let record = seen.record_mark()?;
+    let head = seen.head().filter(|head| head.symlink_path == *location.symlink_path)?;
+    let said = head.origin.as_ref()?;
+    if sources.read_all(plan)? != said.inputs {
+        return None;
+    }
+    let until = said.until.unwrap_or(record.modified);
+    let found = seen.look(&|_| Some(Expected::Unchanged { since: said.since, until })).ok()?;
+    let accesses = plan.targets.iter().map(|target| (&*target.file, target.access));
+    if !Changes::between(accesses, &found.files).is_empty() {
+        return None;
+    }
+    run.steps.end("comparison");
+    // A key that was lost is to be noticed now, and not when the machine starts the next time.
+    let opened = open::unlock(plan, &Means { keyring: identities, identities, read: &read })?;
+    run.steps.end("data keys");
+
+    // Now it is known whose the store is, and nobody else changes it. It has to be the one that was looked at.
+    let held = hold(manifest, plan, run).ok()?;
+    let links = plan.inner_links.iter().map(|link| (link.name.as_str(), held.link_text(link)));
+    let is_right = live(&held.store).ok()? == Some(seen.number)
+        && seen.is_in(&held.store.dir, record).ok()?
+        && held.store.in_memory
+        && found.has_links(links)
+        && found.has_directories(plan.directories);
+    if !is_right {
+        return None;
+    }
+    run.steps.end("store");
+    tell_opened(&opened, run);
+    tell_problems(identities, run);
+    Some((held, seen))
+}
+
+/// Carries out what a run does that changes nothing in the generation: what stands outside of it is put right, what is left of
+/// other runs goes, and units are told where a run did not come to that.
+pub(super) fn keep(
+    mut held: Held<'_>,
+    live: &Generation,
+    manifest: &Manifest,
+    plan: &Plan<'_>,
+    identities: &Identities,
+    run: &mut Run<'_>,
+) -> Installed {
+    let location = Location::of(manifest);
+    let mut failed_after = Vec::from_iter(held.unread.take());
+    failed_after.extend(point_at(&held.front, &held.store, location, live.number, run.site.say).err());
+    run.steps.end("swap");
+    let outside = plan.targets.iter().filter_map(|target| Some((target, target.outside.as_deref()?)));
+    let wanted = outside.map(|(target, outside)| (&outside.path, (&*target.file, outside))).collect();
+    failed_after.extend(finish(&mut held, live, manifest, &wanted, &BTreeSet::new(), run));
+    if live.head().is_some_and(|head| head.pending != Requests::default())
+        && let Some(record) = live.record()
+    {
+        failed_after.extend(tell(live, record, plan.directories, &run.site));
+    }
+    run.steps.end("units");
+    Installed {
+        generation: live.number,
+        is_new: false,
+        files: plan.targets.len(),
+        changes: Changes::default(),
+        sops_files: plan.files.len(),
+        unwrapped: identities.opened(),
+        failures: Vec::new(),
+        failed_after,
+    }
+}

@@ -1,0 +1,37 @@
+//! The clock that file times are taken from. It moves on every few milliseconds only, so two changes may have one time.
+
+use nix::time::{ClockId, clock_gettime};
+use std::thread::sleep;
+use std::time::Duration;
+
+/// A tick takes ten milliseconds at most, on kernels that were built with the lowest `CONFIG_HZ`.
+const MOST_WAITS: u32 = 40;
+
+/// The time that a file gets that is changed now, in nanoseconds since 1970; `None` where the clock cannot be read.
+pub fn file_time() -> Option<i64> {
+    let now = clock_gettime(ClockId::CLOCK_REALTIME_COARSE).ok()?;
+    now.tv_sec().checked_mul(1_000_000_000)?.checked_add(now.tv_nsec())
+}
+
+/// Waits until a file that is changed gets a later time than `time`. That is a matter of milliseconds; longer than the longest
+/// tick it does not wait, since somebody may set the clock back.
+pub fn let_pass(time: i64) {
+    for _ in 0..MOST_WAITS {
+        if file_time().is_none_or(|now| now > time) {
+            return;
+        }
+        sleep(Duration::from_micros(250));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_passed_is_over() {
+        let before = file_time().unwrap();
+        let_pass(before);
+        assert!(file_time().unwrap() > before);
+    }
+}
