@@ -39,7 +39,10 @@ pub(super) fn run(arguments: &Cat, process: &mut Process<'_>) -> anyhow::Result<
     };
     let sources = KeySources { usual_places: usual_places(), ..KeySources::default() };
     let identities = Identities::load(&sources, &variables(process), &machine(process.voice));
-    let bytes = match open::one(&request, &Means { keyring: &identities, identities: &identities, read: &read }) {
+    let bytes = match open::one(
+        &request,
+        &Means { keyring: &identities, identities: &identities, read: &read, open_large: &|_| None },
+    ) {
         Ok(bytes) => bytes,
         Err(error) => {
             report(process, &[error])?;

@@ -39,7 +39,8 @@ pub(super) fn contents(
     run: &mut Run<'_>,
 ) -> Result<Contents> {
     let read = |path: &Path| sources.read(path);
-    let opened = open::open(plan, &Means { keyring: identities, identities, read: &read });
+    let open_large = |path: &Path| sources.open_large(path);
+    let opened = open::open(plan, &Means { keyring: identities, identities, read: &read, open_large: &open_large });
     run.steps.end("decryption");
     tell_opened(&opened.opened, run);
     for notice in &opened.notices {

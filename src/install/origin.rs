@@ -5,10 +5,11 @@ use crate::manifest::TemplateText;
 use crate::parallel;
 use crate::plan::{Plan, Source};
 use crate::secret::SecretBytes;
-use crate::system::read::read;
+use crate::system::read::{open_large, read};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -54,6 +55,11 @@ impl Sources {
             }
         }
         Ok(bytes)
+    }
+
+    /// Opens a file that is better not read whole, unless its hash is to be taken.
+    pub(super) fn open_large(&self, path: &Path) -> Option<File> {
+        open_large(path).filter(|_| self.given.is_none())
     }
 
     /// Reads all that a plan needs. Gives what [`inputs`](Self::inputs) does.

@@ -47,7 +47,7 @@ pub(super) fn find<'m, 'a: 'm>(
     }
     run.steps.end("comparison");
     // A key that was lost is to be noticed now, and not when the machine starts the next time.
-    let opened = open::unlock(plan, &Means { keyring: identities, identities, read: &read })?;
+    let opened = open::unlock(plan, &Means { keyring: identities, identities, read: &read, open_large: &|_| None })?;
     run.steps.end("data keys");
 
     // Now it is known whose the store is, and nobody else changes it. It has to be the one that was looked at.

@@ -18,8 +18,11 @@ use crate::sops::decrypt::Refused;
 use crate::sops::format::Format;
 use crate::sops::key::{Finder, KeyPath, Part};
 use crate::sops::metadata::{KeyGroup, Metadata};
+use crate::sops::sieve::{self, Sieve};
 use crate::sops::tree::Map;
 use crate::sops::{EncryptedFile, VerifiedFile};
+use std::borrow::Cow;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -55,6 +58,8 @@ pub struct Means<'a> {
     pub identities: &'a Identities,
     /// Gives the bytes of a file.
     pub read: &'a (dyn Fn(&Path) -> io::Result<SecretBytes> + Sync),
+    /// Opens a file that is better not read whole; `None` for others.
+    pub open_large: &'a (dyn Fn(&Path) -> Option<File> + Sync),
 }
 
 /// Opens all files, several at a time. One that fails does not keep the others from being opened.
@@ -76,7 +81,7 @@ pub fn open(plan: &Plan<'_>, means: &Means<'_>) -> Contents {
 pub fn unlock(plan: &Plan<'_>, means: &Means<'_>) -> Option<Vec<Opened>> {
     let unlock = |file: &SopsFile<'_>| {
         let begun = Instant::now();
-        let by = match unlock_file(file.path, file.format, means).ok()? {
+        let by = match unlock_file(file.path, file.format, None, means).ok()? {
             Unlocked::Age(_) => Vec::new(),
             // A data key of a damaged file may be one of 32 bytes, and another.
             Unlocked::Sops(encrypted, key, by) => encrypted.is_keyed_by(&key).then_some(by)?,
@@ -101,7 +106,7 @@ pub struct Request<'a> {
 /// Opens one file and takes one value out of it.
 pub fn one(request: &Request<'_>, means: &Means<'_>) -> Result<SecretBytes, Error> {
     let fail = |error: Error| error.within(request.path.display());
-    let (file, _) = verify(request.path, request.format, means).map_err(fail)?;
+    let (file, _) = verify(request.path, request.format, None, means).map_err(fail)?;
     let mut taking = Taking::new(request.path, &file);
     match &request.key {
         Some(key) => taking.value(key, request.output),
@@ -110,39 +115,94 @@ pub fn one(request: &Request<'_>, means: &Means<'_>) -> Result<SecretBytes, Erro
 }
 
 fn open_file(plan: &Plan<'_>, file: &SopsFile<'_>, means: &Means<'_>) -> Contents {
-    let mut contents = Contents::default();
     let begun = Instant::now();
-    let (mut verified, by) = match verify(file.path, file.format, means) {
-        Ok(verified) => verified,
-        Err(error) => {
-            let error = error.within(file.path.display()).note(explain::needed_by(plan, file));
-            contents.failures.push(Failure { targets: file.secrets.clone(), error });
-            return contents;
-        }
-    };
     let of_plan = |position: &usize| match plan.targets.get(*position)?.source {
         source @ Source::Secret(secret) => Some((*position, source, secret)),
         Source::Template(_) => None,
     };
-    let wanted = || file.secrets.iter().filter_map(of_plan);
-    if let ([position], Some((.., Secret { key: KeyRequest::Whole, output: None, .. }))) =
-        (file.secrets.as_slice(), wanted().next())
+    let wanted: Vec<_> = file.secrets.iter().filter_map(of_plan).collect();
+    let opened = open_wanted(file, &wanted, means);
+    opened.map_or_else(
+        |error| {
+            let error = error.within(file.path.display()).note(explain::needed_by(plan, file));
+            let failure = Failure { targets: file.secrets.clone(), error };
+            Contents { failures: vec![failure], ..Contents::default() }
+        },
+        |(mut contents, by)| {
+            contents.opened.push(Opened { path: file.path.to_owned(), by, took: begun.elapsed() });
+            contents
+        },
+    )
+}
+
+/// A secret that is wanted of a file, with its position in the plan.
+type Wanted<'a> = (usize, Source<'a>, &'a Secret);
+
+/// What is wanted of a file, and who opened it.
+fn open_wanted(
+    file: &SopsFile<'_>,
+    wanted: &[Wanted<'_>],
+    means: &Means<'_>,
+) -> Result<(Contents, Vec<String>), Error> {
+    let mut known = None;
+    if let Some((verified, key, by)) = sieve(file, wanted, means)? {
+        let taken = verified.map(|verified| take_all(file.path, verified, wanted));
+        match taken.filter(|contents| contents.failures.is_empty()) {
+            Some(contents) => return Ok((contents, by)),
+            // Read whole, the file tells what is wrong.
+            None => known = Some((key, by)),
+        }
+    }
+    let (verified, by) = verify(file.path, file.format, known, means)?;
+    Ok((take_all(file.path, verified, wanted), by))
+}
+
+/// Takes secrets out of a file.
+fn take_all(path: &Path, mut verified: VerifiedFile, wanted: &[Wanted<'_>]) -> Contents {
+    let mut contents = Contents::default();
+    if let [(position, _, Secret { key: KeyRequest::Whole, output: None, .. })] = wanted
         && let Some(bytes) = verified.take_only_value()
     {
         contents.secrets.push((*position, bytes));
-    } else {
-        let mut taking = Taking::new(file.path, &verified);
-        contents.secrets.reserve_exact(file.secrets.len());
-        for (position, source, secret) in wanted() {
-            match taking.take(secret) {
-                Ok(bytes) => contents.secrets.push((position, bytes)),
-                Err(error) => contents.failures.push(Failure { targets: vec![position], error: error.of(source) }),
-            }
-        }
-        contents.notices = taking.notices;
+        return contents;
     }
-    contents.opened.push(Opened { path: file.path.to_owned(), by, took: begun.elapsed() });
+    let mut taking = Taking::new(path, &verified);
+    contents.secrets.reserve_exact(wanted.len());
+    for (position, source, secret) in wanted {
+        match taking.take(secret) {
+            Ok(bytes) => contents.secrets.push((*position, bytes)),
+            Err(error) => contents.failures.push(Failure { targets: vec![*position], error: error.of(*source) }),
+        }
+    }
+    contents.notices = taking.notices;
     contents
+}
+
+/// A file that was sieved, its data key, and who gave that. There is no file where it is to be read whole.
+type Sieved = (Option<VerifiedFile>, DataKey, Vec<String>);
+
+/// Opens a large file without holding all of it; `None` where that cannot be, or where it would not do.
+fn sieve(file: &SopsFile<'_>, wanted: &[Wanted<'_>], means: &Means<'_>) -> Result<Option<Sieved>, Error> {
+    let first = |(.., secret): &Wanted<'_>| match &secret.key {
+        KeyRequest::Key(key) => key.parts().into_iter().next().map(Cow::into_owned),
+        KeyRequest::Whole | KeyRequest::KeyOrWhole(_) => None,
+    };
+    let is_whole = |(.., secret): &Wanted<'_>| secret.key == KeyRequest::Whole && secret.output.is_none();
+    let keys;
+    let what = match () {
+        () if file.format != Format::Yaml => return Ok(None),
+        () if wanted.iter().all(is_whole) => sieve::Wanted::Whole,
+        () => match wanted.iter().map(first).collect() {
+            Some(all) => {
+                keys = all;
+                sieve::Wanted::Keys(&keys)
+            }
+            None => return Ok(None),
+        },
+    };
+    let Some(sieve) = (means.open_large)(file.path).and_then(Sieve::new) else { return Ok(None) };
+    let (key, by) = recover(file.path, sieve.metadata(), means)?;
+    Ok(Some((sieve.open(&key, &what), key, by)))
 }
 
 /// A file whose data key is at hand.
@@ -154,8 +214,13 @@ enum Unlocked {
 }
 
 /// The file, and who opened it.
-fn verify(path: &Path, format: Format, means: &Means<'_>) -> Result<(VerifiedFile, Vec<String>), Error> {
-    match unlock_file(path, format, means)? {
+fn verify(
+    path: &Path,
+    format: Format,
+    known: Option<(DataKey, Vec<String>)>,
+    means: &Means<'_>,
+) -> Result<(VerifiedFile, Vec<String>), Error> {
+    match unlock_file(path, format, known, means)? {
         Unlocked::Age(file) => Ok((file, Vec::new())),
         Unlocked::Sops(encrypted, key, by) => {
             encrypted.open(&key).map(|file| (file, by)).map_err(|error| explain::refused(error, path))
@@ -163,7 +228,13 @@ fn verify(path: &Path, format: Format, means: &Means<'_>) -> Result<(VerifiedFil
     }
 }
 
-fn unlock_file(path: &Path, format: Format, means: &Means<'_>) -> Result<Unlocked, Error> {
+/// Reads a file and unwraps its data key, unless that is `known`.
+fn unlock_file(
+    path: &Path,
+    format: Format,
+    known: Option<(DataKey, Vec<String>)>,
+    means: &Means<'_>,
+) -> Result<Unlocked, Error> {
     let bytes = (means.read)(path).map_err(unreadable)?;
     if format == Format::Age {
         if let Some(error) = explain::not_age(bytes.expose(), path) {
@@ -178,11 +249,16 @@ fn unlock_file(path: &Path, format: Format, means: &Means<'_>) -> Result<Unlocke
     let encrypted = EncryptedFile::read(bytes.expose(), format)
         .map_err(|error| explain::not_sops(error, path, format, bytes.expose()))?;
     drop(bytes);
-    let key = data_key::recover(encrypted.metadata(), means.keyring)
-        .map_err(|error| explain::locked(error, path, encrypted.metadata(), means.identities))?;
-    let keys = encrypted.metadata().key_groups.iter().flat_map(KeyGroup::in_order);
-    let by = means.identities.openers(keys);
+    let (key, by) = known.map_or_else(|| recover(path, encrypted.metadata(), means), Ok)?;
     Ok(Unlocked::Sops(Box::new(encrypted), key, by))
+}
+
+/// The data key of a file, and who gave it.
+fn recover(path: &Path, metadata: &Metadata, means: &Means<'_>) -> Result<(DataKey, Vec<String>), Error> {
+    let key = data_key::recover(metadata, means.keyring)
+        .map_err(|error| explain::locked(error, path, metadata, means.identities))?;
+    let keys = metadata.key_groups.iter().flat_map(KeyGroup::in_order);
+    Ok((key, means.identities.openers(keys)))
 }
 
 fn unreadable(error: io::Error) -> Error {

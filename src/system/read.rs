@@ -28,6 +28,14 @@ pub fn read(path: &Path) -> io::Result<SecretBytes> {
     read_whole(file, metadata.len())
 }
 
+/// Opens a file that is better not read whole; `None` for all others, which [`read`] reads.
+pub fn open_large(path: &Path) -> Option<File> {
+    const LARGE: u64 = 1 << 20;
+    let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).ok()?;
+    let metadata = file.metadata().ok()?;
+    (metadata.is_file() && (LARGE..=LARGEST).contains(&metadata.len())).then_some(file)
+}
+
 /// Reads an open file, which is expected to have this size.
 pub(super) fn read_whole(file: File, size: u64) -> io::Result<SecretBytes> {
     let capacity = usize::try_from(size.min(LARGEST)).map_err(io::Error::other)?;

@@ -34,5 +34,6 @@ mod reader;
 mod real_sops;
 mod residue;
 mod root;
+mod sieve;
 mod tamper;
 mod unchanged;

@@ -57,34 +57,77 @@ pub enum Refused {
 /// The MAC is SHA-512 over the plaintext of all leaves of all documents, in their order, comments and nulls left out,
 /// nothing between them.
 pub(super) fn decrypt(documents: &mut [Map], metadata: &Metadata, key: &DataKey) -> Result<(), Refused> {
-    let cipher = Cipher::new(key);
-    let stored = stored_mac(metadata, &cipher)?;
-    let mut walk = Walk {
-        metadata,
-        cipher,
-        hash: Sha512::new(),
-        place: Place::default(),
-        keys: Vec::new(),
-        path: String::new(),
-        line: 0,
-        strays: Vec::new(),
-    };
-    if metadata.mac_only_encrypted {
-        walk.hash.update(ONLY_ENCRYPTED);
-    }
+    let mut decryption = Decryption::new(metadata, key)?;
     for document in documents.iter_mut() {
-        walk.map(document)?;
+        decryption.walk.map(document)?;
     }
-    let mut computed = String::with_capacity(128);
-    for byte in walk.hash.finalize_reset() {
-        // Writing to a String cannot fail.
-        let _ = write!(computed, "{byte:02X}");
-    }
-    if stored.expose() != computed.as_bytes() {
-        return Err(Refused::MacMismatch);
-    }
+    let walk = decryption.verify()?;
     let opens = |text: &SecretBytes, path: &str| walk.open_comment(text, path).is_some();
     strays::place(&walk.strays, documents, opens)
+}
+
+/// A file that is being decrypted.
+pub(super) struct Decryption<'a> {
+    walk: Walk<'a>,
+    /// The MAC that it is to have.
+    stored: SecretBytes,
+}
+
+impl<'a> Decryption<'a> {
+    /// Gets ready.
+    ///
+    /// # Errors
+    /// The MAC of the file does not decrypt, or is not there.
+    pub(super) fn new(metadata: &'a Metadata, key: &DataKey) -> Result<Self, Refused> {
+        let cipher = Cipher::new(key);
+        let stored = stored_mac(metadata, &cipher)?;
+        let mut hash = Sha512::new();
+        if metadata.mac_only_encrypted {
+            hash.update(ONLY_ENCRYPTED);
+        }
+        let walk = Walk {
+            metadata,
+            cipher,
+            hash,
+            place: Place::default(),
+            keys: Vec::new(),
+            path: String::new(),
+            line: 0,
+            strays: Vec::new(),
+        };
+        Ok(Self { walk, stored })
+    }
+
+    /// Begins a document whose items come one after the other.
+    pub(super) fn begin(&mut self) {
+        self.walk.place.enter_level();
+    }
+
+    /// Decrypts the next item of that document.
+    pub(super) fn item(&mut self, item: &mut MapItem) -> Result<(), Refused> {
+        self.walk.item(item)
+    }
+
+    /// Ends that document, which was the only one. Gives whether each comment opened where it stands: of others it is not known
+    /// whether they were changed.
+    pub(super) fn end(mut self) -> Result<bool, Refused> {
+        self.walk.place.leave_level();
+        self.verify().map(|walk| walk.strays.is_empty())
+    }
+
+    /// Compares the MAC with that of the values.
+    fn verify(self) -> Result<Walk<'a>, Refused> {
+        let Self { mut walk, stored } = self;
+        let mut computed = String::with_capacity(128);
+        for byte in walk.hash.finalize_reset() {
+            // Writing to a String cannot fail.
+            let _ = write!(computed, "{byte:02X}");
+        }
+        match stored.expose() == computed.as_bytes() {
+            true => Ok(walk),
+            false => Err(Refused::MacMismatch),
+        }
+    }
 }
 
 /// The MAC that a file has.
@@ -117,15 +160,20 @@ impl Walk<'_> {
     fn map(&mut self, map: &mut Map) -> Result<(), Refused> {
         self.place.enter_level();
         for item in &mut map.0 {
-            match item {
-                MapItem::Comment(comment) => self.comment(comment),
-                MapItem::Entry(entry) => {
-                    self.entry(entry)?;
-                    self.place.forget_comments();
-                }
-            }
+            self.item(item)?;
         }
         self.place.leave_level();
+        Ok(())
+    }
+
+    fn item(&mut self, item: &mut MapItem) -> Result<(), Refused> {
+        match item {
+            MapItem::Comment(comment) => self.comment(comment),
+            MapItem::Entry(entry) => {
+                self.entry(entry)?;
+                self.place.forget_comments();
+            }
+        }
         Ok(())
     }
 

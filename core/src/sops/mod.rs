@@ -14,6 +14,7 @@ pub mod go_regex;
 pub mod key;
 pub mod metadata;
 pub mod rules;
+pub mod sieve;
 pub mod store;
 pub mod time;
 pub mod tree;
@@ -47,6 +48,8 @@ pub enum NotSops {
 pub struct VerifiedFile {
     format: Format,
     documents: Vec<Map>,
+    /// All of it as it is printed, where it was [sieved](sieve::Sieve) for that. Then there is no tree.
+    printed: Option<SecretBytes>,
 }
 
 impl EncryptedFile {
@@ -88,7 +91,7 @@ impl EncryptedFile {
     /// Decrypts the whole file and verifies its MAC.
     pub fn open(mut self, key: &DataKey) -> Result<VerifiedFile, Refused> {
         decrypt::decrypt(&mut self.documents, &self.metadata, key)?;
-        Ok(VerifiedFile { format: self.format, documents: self.documents })
+        Ok(VerifiedFile { format: self.format, documents: self.documents, printed: None })
     }
 }
 
@@ -96,12 +99,15 @@ impl VerifiedFile {
     /// A plain age file as a file of one value. age authenticates it by itself.
     pub fn of_age(plain: SecretBytes) -> Self {
         let data = Entry { key: "data".into(), value: Node::Scalar(Scalar::Str(plain)), line: 0 };
-        Self { format: Format::Age, documents: vec![Map(vec![MapItem::Entry(data)])] }
+        Self { format: Format::Age, documents: vec![Map(vec![MapItem::Entry(data)])], printed: None }
     }
 
-    /// The value of a file that holds just one, binary or age, without a copy of it; `None` for other files. The file is empty
-    /// then.
+    /// All of a file that is one text, without a copy of it: of a binary or age file, and of one that was sieved for that. `None`
+    /// for other files. The file is empty then.
     pub fn take_only_value(&mut self) -> Option<SecretBytes> {
+        if self.printed.is_some() {
+            return self.printed.take();
+        }
         let Node::Scalar(Scalar::Str(bytes)) = self.only_value_mut()? else { return None };
         Some(std::mem::take(bytes))
     }

@@ -44,6 +44,13 @@ fn measure(sandbox: &Sandbox, words: &[&str]) -> Measured {
     Measured { code: code.parse().unwrap(), peak: peak.parse().unwrap() }
 }
 
+/// The most memory that a command takes that succeeds, in KiB.
+pub(crate) fn peak(sandbox: &Sandbox, words: &[&str]) -> i64 {
+    let measured = measure(sandbox, words);
+    assert_eq!(measured.code, 0, "{words:?}");
+    measured.peak
+}
+
 #[test]
 fn the_program_itself_is_small() {
     if let Ok(words) = std::env::var(COMMAND) {

@@ -71,6 +71,9 @@ impl VerifiedFile {
     }
 
     fn whole(&self) -> Result<SecretBytes, Unprintable> {
+        if let Some(printed) = &self.printed {
+            return Ok(printed.clone());
+        }
         let first = || self.documents.first().ok_or_else(|| Unprintable::Format("the file holds no document".into()));
         match self.format {
             Format::Yaml => printed(yaml::print(&self.documents.iter().collect::<Vec<_>>())),

@@ -24,48 +24,89 @@ pub(super) struct Front<'a> {
 const DEEPEST: usize = 8;
 
 /// What begins the metadata, at the beginning of a line.
-const METADATA: &str = "sops:\n";
+pub(in crate::sops) const METADATA: &str = "sops:\n";
+
+/// Reads lines one after the other.
+pub(in crate::sops) struct Lines {
+    levels: Vec<Level>,
+    /// How many lines were read.
+    number: u32,
+    tally: Tally,
+}
 
 /// A map that is being read.
-struct Level<'a> {
+struct Level {
     /// The column of its keys.
     indent: usize,
     map: Map,
     /// The key whose value is the next level, and its line.
-    key: Option<(&'a str, u32)>,
+    key: Option<(String, u32)>,
 }
 
-impl<'a> Level<'a> {
+impl Level {
     fn new(indent: usize) -> Self {
         Self { indent, map: Map::default(), key: None }
     }
 }
 
+impl Lines {
+    /// For a file of so many bytes.
+    pub(in crate::sops) fn new(bytes: usize) -> Self {
+        Self { levels: vec![Level::new(0)], number: 0, tally: Tally::new(bytes) }
+    }
+
+    /// Reads a line, without its end; `None` where it is not as sops writes encrypted values, or where it is too much.
+    pub(in crate::sops) fn read(&mut self, row: &str) -> Option<()> {
+        self.number = self.number.checked_add(1)?;
+        let counted = line(row, self.number, &mut self.levels)?;
+        self.tally.add(counted, 0).ok()
+    }
+
+    /// Counts so many values more towards what the file may hold.
+    pub(in crate::sops) fn count(&mut self, values: usize) -> Option<()> {
+        self.tally.add(values, 0).ok()
+    }
+
+    /// Takes out what has been read to its end, from the outermost map.
+    pub(in crate::sops) fn take(&mut self) -> impl Iterator<Item = MapItem> {
+        self.levels.first_mut().into_iter().flat_map(|level| level.map.0.drain(..))
+    }
+
+    /// Ends the text. What was not taken out of the outermost map is left.
+    pub(in crate::sops) fn end(&mut self) -> Option<()> {
+        close(&mut self.levels, 0)?;
+        matches!(self.levels.as_slice(), [Level { key: None, .. }]).then_some(())
+    }
+}
+
+/// Whether this is the text of the metadata, with nothing behind it. Something that begins in the first column below it is read
+/// with the whole file.
+pub(in crate::sops) fn is_metadata(text: &str) -> bool {
+    let is_below = |row: &str| row.is_empty() || row.starts_with(' ');
+    text.strip_prefix(METADATA).is_some_and(|below| below.split('\n').all(is_below))
+}
+
 /// Parts a file and reads what stands in front of the metadata; `None` where that is not as sops writes encrypted values, or
 /// where it is too much.
 pub(super) fn read(text: &str) -> Option<Front<'_>> {
-    let mut tally = Tally::new(text.len());
-    let mut levels = vec![Level::new(0)];
-    let (mut rest, mut lines) = (text, 0_u32);
+    let mut lines = Lines::new(text.len());
+    let mut rest = text;
     while !rest.starts_with(METADATA) {
         let (row, below) = rest.split_at(memchr::memchr(b'\n', rest.as_bytes())? + 1);
         rest = below;
-        lines = lines.checked_add(1)?;
-        let counted = line(row.strip_suffix('\n')?, lines, &mut levels)?;
-        tally.add(counted, 0).ok()?;
+        lines.read(row.strip_suffix('\n')?)?;
     }
-    // Something that begins in the first column below the metadata is read with the whole file.
-    let is_of_metadata = |row: &str| row.is_empty() || row.starts_with(' ');
-    if !rest.strip_prefix(METADATA)?.split('\n').all(is_of_metadata) {
+    if !is_metadata(rest) {
         return None;
     }
-    close(&mut levels, 0)?;
-    let Level { map, key: None, .. } = levels.pop()? else { return None };
-    are_different(&map).then_some(Front { map, lines, tally, metadata: rest })
+    lines.end()?;
+    let Lines { mut levels, number, tally } = lines;
+    let Level { map, .. } = levels.pop()?;
+    are_different(&map).then_some(Front { map, lines: number, tally, metadata: rest })
 }
 
 /// Reads a line and tells how many values, keys and comments it has.
-fn line<'a>(row: &'a str, number: u32, levels: &mut Vec<Level<'a>>) -> Option<usize> {
+fn line(row: &str, number: u32, levels: &mut Vec<Level>) -> Option<usize> {
     let indent = row.bytes().take_while(|byte| *byte == b' ').count();
     let row = row.get(indent..)?;
     if let Some(text) = row.strip_prefix('#') {
@@ -86,7 +127,7 @@ fn line<'a>(row: &'a str, number: u32, levels: &mut Vec<Level<'a>>) -> Option<us
         return None;
     }
     if value == ":" {
-        level.key = Some((key, number));
+        level.key = Some((key.to_owned(), number));
     } else {
         let value = value.strip_prefix(": ").filter(|value| is_encrypted(value))?;
         let value = Node::Scalar(Scalar::Str(value.into()));
@@ -96,7 +137,7 @@ fn line<'a>(row: &'a str, number: u32, levels: &mut Vec<Level<'a>>) -> Option<us
 }
 
 /// A comment between two keys of a map. Others may belong to what ends above them, or begins below.
-fn comment(text: &str, indent: usize, level: &mut Level<'_>) -> Option<usize> {
+fn comment(text: &str, indent: usize, level: &mut Level) -> Option<usize> {
     let stands_here = level.indent == indent && level.key.is_none() && is_encrypted(text);
     stands_here.then(|| {
         level.map.0.push(MapItem::Comment(Comment { text: text.into(), inline: false }));
@@ -105,7 +146,7 @@ fn comment(text: &str, indent: usize, level: &mut Level<'_>) -> Option<usize> {
 }
 
 /// Ends the maps that lie deeper than `indent`. None of them may end with a comment.
-fn close(levels: &mut Vec<Level<'_>>, indent: usize) -> Option<()> {
+fn close(levels: &mut Vec<Level>, indent: usize) -> Option<()> {
     while levels.last()?.indent > indent {
         let Level { mut map, key: None, .. } = levels.pop()? else { return None };
         map.0.shrink_to_fit();
@@ -114,7 +155,7 @@ fn close(levels: &mut Vec<Level<'_>>, indent: usize) -> Option<()> {
         if !are_different(&map) || matches!(map.0.last(), Some(MapItem::Comment(_))) {
             return None;
         }
-        above.map.0.push(MapItem::Entry(Entry { key: key.to_owned(), value: Node::Map(map), line }));
+        above.map.0.push(MapItem::Entry(Entry { key, value: Node::Map(map), line }));
     }
     (levels.last()?.indent == indent).then_some(())
 }

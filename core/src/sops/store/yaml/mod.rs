@@ -3,7 +3,7 @@
 mod build;
 mod collections;
 mod comments;
-mod front;
+pub(in crate::sops) mod front;
 mod layout;
 mod nodes;
 mod notation;
@@ -61,17 +61,22 @@ pub fn read(text: &[u8]) -> Result<Vec<Map>, SyntaxError> {
 /// that cannot be, and for each file that is not right, of which [`read_all`] knows what to say.
 fn in_parts(text: &str) -> Option<Vec<Map>> {
     let Front { mut map, lines, mut tally, metadata } = front::read(text)?;
-    let (mut documents, counted) = read_all(metadata).ok()?;
+    let (mut document, counted) = read_metadata(metadata)?;
     tally.add(counted, 0).ok()?;
-    let [document] = documents.as_mut_slice() else { return None };
-    // A comment beside it might belong in front of all.
-    let [MapItem::Entry(entry)] = document.0.as_slice() else { return None };
-    if map.get(&entry.key).is_some() {
+    if map.get("sops").is_some() {
         return None;
     }
-    move_down(document, lines);
+    move_down(&mut document, lines);
     map.0.append(&mut document.0);
     Some(vec![map])
+}
+
+/// Reads what stands from `sops:` on, and tells how many values it has; `None` where it is not right, or not alone.
+pub(in crate::sops) fn read_metadata(text: &str) -> Option<(Map, usize)> {
+    let (documents, counted) = read_all(text).ok()?;
+    let [document] = <[Map; 1]>::try_from(documents).ok()?;
+    // A comment beside it might belong in front of all.
+    matches!(document.0.as_slice(), [MapItem::Entry(entry)] if entry.key == "sops").then_some((document, counted))
 }
 
 /// Reads any file, and tells how many values it has.
