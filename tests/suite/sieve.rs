@@ -1,7 +1,13 @@
 //! A large file that is read line by line gives what it gives when it is read whole, and no more is taken for right.
 
-use crate::common::{Sandbox, data_key, encrypted, fixture, has, openable, program_for_all, say, skip, told};
-use sops_install::sops::data_key::DataKey;
+use crate::common::{
+    Sandbox, data_key, encrypted, fixture, has, identities, openable, program_for_all, say, skip, told,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use sops_install::sops::data_key::{self, DataKey};
 use sops_install::sops::format::Format;
 use sops_install::sops::key::Part;
 use sops_install::sops::sieve::{Sieve, Wanted};
@@ -73,27 +79,32 @@ fn a_changed_byte_is_refused_or_changes_no_value() {
     assert!(taken > 0);
 }
 
-/// A sops file of more than a megabyte, and the sandbox that it lies in. It has no comment at the beginning or end of a map that
-/// lies in another: such files are read whole.
+/// A sops file of more than a megabyte, and the sandbox that it lies in. It has no comment at the end of a map that lies in
+/// another: such files are read whole.
 fn large(test: &str) -> Option<Sandbox> {
     if !has("sops") {
         skip(test, "sops");
         return None;
     }
     let sandbox = Sandbox::new();
-    let mut plain = String::from("# first\ndeep:\n    c: 3\n    # inner\n    a:\n        b: found\nk: v\n");
+    let mut plain = String::from("# first\ndeep:\n    # inner\n    a:\n        b: found\n    c: 3\n");
     for number in 0..9_000 {
         plain.push_str(&format!("# comment {number}\nk{number}: value {number}\n"));
     }
     plain.push_str("# last\n");
     sandbox.write("plain.yaml", plain);
-    let key = fs::read_to_string(fixture("keys/age.txt")).unwrap();
-    let recipient = key.lines().find_map(|line| line.split("public key: ").nth(1)).unwrap().to_owned();
-    let arguments = ["--config", "/dev/null", "encrypt", "--age", &recipient, "--output", "large.yaml", "plain.yaml"];
-    let output = Command::new("sops").args(arguments).current_dir(sandbox.path("")).output().unwrap();
-    assert!(output.status.success(), "{:?}", told(&output));
+    encrypt(&sandbox, "large.yaml");
     assert!(sandbox.read("large.yaml").len() > 2 << 20);
     Some(sandbox)
+}
+
+/// Encrypts `plain.yaml` with sops.
+fn encrypt(sandbox: &Sandbox, to: &str) {
+    let key = fs::read_to_string(fixture("keys/age.txt")).unwrap();
+    let recipient = key.lines().find_map(|line| line.split("public key: ").nth(1)).unwrap().to_owned();
+    let arguments = ["--config", "/dev/null", "encrypt", "--age", &recipient, "--output", to, "plain.yaml"];
+    let output = Command::new("sops").args(arguments).current_dir(sandbox.path("")).output().unwrap();
+    assert!(output.status.success(), "{:?}", told(&output));
 }
 
 fn install(sandbox: &Sandbox, secrets: &str) -> (Option<i32>, String) {
@@ -109,7 +120,7 @@ fn values_and_the_whole_of_a_large_file_are_installed() {
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(sandbox.read("run/secrets/one"), b"value 17");
     assert_eq!(sandbox.read("run/secrets/deep"), b"found");
-    assert_eq!(sandbox.read("run/secrets/map"), b"c: 3\n# inner\na:\n    b: found\n");
+    assert_eq!(sandbox.read("run/secrets/map"), b"# inner\na:\n    b: found\nc: 3\n");
     let (code, said) = install(&sandbox, "{all: {key: \"\"}, again: {key: \"\"}}");
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(sandbox.read("run/secrets/all"), sandbox.read("plain.yaml"));
@@ -172,4 +183,64 @@ fn a_large_file_takes_less_memory_than_it_is_long() {
     let length = i64::try_from(sandbox.read("large.yaml").len() / 1024).unwrap();
     say(&format!("MEASURED {test}: {length} KiB take {} for a value, {} for all", one - small, all - small));
     assert!(one - small < length / 2 && all - small < length, "{small} {one} {all}, of {length}");
+}
+
+/// A map as people write it, with comments, `depth` levels deep at most.
+fn plain(depth: u32) -> impl Strategy<Value = String> {
+    let value = prop_oneof![
+        "[a-z][a-z ]{0,9}[a-z]",
+        "[1-9][0-9]{0,4}",
+        Just("true".to_owned()),
+        Just("|-\n  a\n  b".to_owned())
+    ];
+    let leaf = (vec("[a-z]{1,5}", 0..3), value).prop_map(|(comments, value)| (comments, format!(" {value}\n")));
+    let line = leaf.prop_recursive(depth, 24, 4, |inner| {
+        (vec("[a-z]{1,5}", 0..3), vec(inner, 1..4)).prop_map(|(comments, lines)| {
+            let below = map(&lines).lines().map(|line| format!("    {line}\n")).collect::<String>();
+            (comments, format!("\n{below}"))
+        })
+    });
+    vec(line, 1..6).prop_map(|lines| map(&lines))
+}
+
+/// The text of a map of values, each with the comments in front of it.
+fn map(lines: &[(Vec<String>, String)]) -> String {
+    let line = |(number, (comments, value)): (usize, &(Vec<String>, String))| {
+        let comments: String = comments.iter().map(|comment| format!("# {comment}\n")).collect();
+        format!("{comments}k{number}:{value}")
+    };
+    lines.iter().enumerate().map(line).collect()
+}
+
+#[test]
+fn files_as_people_write_them_are_sieved_as_sops_reads_them() {
+    if !has("sops") {
+        skip("files_as_people_write_them_are_sieved_as_sops_reads_them", "sops");
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let (mut sieved, mut all) = (0, 0);
+    let mut runner = TestRunner::deterministic();
+    while all < 40 {
+        let plain = plain(3).new_tree(&mut runner).unwrap().current();
+        sandbox.write("plain.yaml", &plain);
+        encrypt(&sandbox, "file.yaml");
+        let text = sandbox.read("file.yaml");
+        let decrypted = Command::new("sops")
+            .args(["decrypt", "file.yaml"])
+            .env("SOPS_AGE_KEY_FILE", fixture("keys/age.txt"))
+            .current_dir(sandbox.path(""))
+            .output()
+            .unwrap();
+        assert!(decrypted.status.success(), "{:?}", told(&decrypted));
+        all += 1;
+        let Some(sieve) = Sieve::new(Cursor::new(&text)) else { continue };
+        let key = data_key::recover(sieve.metadata(), &identities()).unwrap();
+        let Some(file) = sieve.open(&key, &Wanted::Whole) else { continue };
+        let printed = file.extract(Part::Whole, None).unwrap();
+        assert_eq!(String::from_utf8_lossy(printed.expose()), String::from_utf8_lossy(&decrypted.stdout), "{plain}");
+        sieved += 1;
+    }
+    say(&format!("COMPARED with sops: {sieved} of {all} files were read line by line"));
+    assert!(sieved * 4 >= all * 3, "{sieved} of {all}");
 }
