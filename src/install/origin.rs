@@ -2,12 +2,11 @@
 
 use super::staging::MANY;
 use crate::manifest::TemplateText;
-use crate::parallel;
 use crate::plan::{Plan, Source};
 use crate::secret::SecretBytes;
 use crate::system::read::{open_large, read};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs::File;
 use std::io;
@@ -73,9 +72,8 @@ impl Sources {
             },
             Source::Secret(_) => None,
         });
-        let paths = Vec::from_iter(sops_files.chain(texts).collect::<BTreeSet<&Path>>());
-        let read = parallel::each(paths.len(), |number| paths.get(number).is_some_and(|path| self.read(path).is_ok()));
-        read.into_iter().all(|is_read| is_read).then(|| self.inputs())?
+        // A file that is named twice is read twice, and has to be the same then.
+        sops_files.chain(texts).all(|path| self.read(path).is_ok()).then(|| self.inputs())?
     }
 
     /// One hash of all that was read and of what the caller gave; `None` where one of them is not known.

@@ -9,6 +9,7 @@ use super::contents::{tell_opened, tell_problems};
 use super::held::{Held, finish, hold, point_at};
 use super::live::{Expected, Generation};
 use super::origin::Sources;
+use super::outside::Wanted;
 use super::store::Store;
 use super::{Installed, Location, Run, tell};
 use crate::changes::Changes;
@@ -82,7 +83,10 @@ pub(super) fn keep(
     failed_after.extend(point_at(&held.front, &held.store, location, live.number, run.site.say).err());
     run.steps.end("swap");
     let outside = plan.targets.iter().filter_map(|target| Some((target, target.outside.as_deref()?)));
-    let wanted = outside.map(|(target, outside)| (&outside.path, (&*target.file, outside))).collect();
+    let mut wanted = Wanted::new();
+    for (target, outside) in outside {
+        wanted.insert(&outside.path, (&target.file, outside));
+    }
     failed_after.extend(finish(&mut held, live, manifest, &wanted, &BTreeSet::new(), run));
     if live.head().is_some_and(|head| head.pending != Requests::default())
         && let Some(record) = live.record()

@@ -13,7 +13,6 @@ use super::store::yaml::front::{Lines, METADATA, is_metadata};
 use super::store::yaml::{self, read_metadata};
 use super::tree::{Map, MapItem};
 use crate::secret::SecretBytes;
-use memchr::memmem;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -42,7 +41,8 @@ impl<R: Read + Seek> Sieve<R> {
         let mut end = Vec::with_capacity(usize::try_from(length - begin).ok()?);
         (&mut reader).take(END).read_to_end(&mut end).ok()?;
         // What stands in front of it is a line of its own.
-        let at = memmem::rfind(&end, format!("\n{METADATA}").as_bytes())? + 1;
+        let begins = |window: &[u8]| window.strip_prefix(b"\n") == Some(METADATA.as_bytes());
+        let at = end.windows(1 + METADATA.len()).rposition(begins)? + 1;
         let text = std::str::from_utf8(end.get(at..)?).ok().filter(|text| is_metadata(text))?;
         let (document, counted) = read_metadata(text)?;
         let metadata = metadata::extract(&mut [document], Format::Yaml).ok()?;
