@@ -64,10 +64,17 @@ pub(super) fn load_hashed(
     };
     let given = || given(text, &absolute, &surroundings);
     let parse = || manifest::parse(text, path, &surroundings);
-    // To hash a small one takes less time than to make a thread.
-    let (given, manifest) = if text.len() < MANY_BYTES { (given(), parse()) } else { beside(given, parse) };
+    let (given, manifest) = match text.len() {
+        ..LEAST_HASHED => (None, parse()),
+        // This takes less time than to make a thread.
+        LEAST_HASHED..MANY_BYTES => (given(), parse()),
+        MANY_BYTES.. => beside(given, parse),
+    };
     manifest.map(|manifest| (manifest, given))
 }
+
+/// In fewer bytes than this there are too few secrets for their hash to be asked for.
+const LEAST_HASHED: usize = 10_000;
 
 /// From this size on, a second thread hashes a manifest.
 const MANY_BYTES: usize = 1 << 20;

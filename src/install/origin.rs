@@ -42,10 +42,15 @@ impl Sources {
         Self { given: given.filter(|_| is_worth_it), read: Mutex::default() }
     }
 
+    /// Whether hashes are taken.
+    pub(super) fn are_hashed(&self) -> bool {
+        self.given.is_some()
+    }
+
     /// Reads a file, and takes its hash.
     pub(super) fn read(&self, path: &Path) -> io::Result<SecretBytes> {
         let bytes = read(path)?;
-        if self.given.is_some() {
+        if self.are_hashed() {
             let hash = (bytes.len() <= MOST_HASHED).then(|| Sha256::digest(bytes.expose()).into());
             let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
             let noted = read.entry(path.to_owned()).or_insert(hash);
@@ -58,7 +63,7 @@ impl Sources {
 
     /// Opens a file that is better not read whole, unless its hash is to be taken.
     pub(super) fn open_large(&self, path: &Path) -> Option<File> {
-        open_large(path).filter(|_| self.given.is_none())
+        if self.are_hashed() { None } else { open_large(path) }
     }
 
     /// Reads all that a plan needs. Gives what [`inputs`](Self::inputs) does.

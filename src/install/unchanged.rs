@@ -29,6 +29,9 @@ pub(super) fn find<'m, 'a: 'm>(
     run: &mut Run<'a>,
 ) -> Option<(Held<'m>, Generation)> {
     let sources = Sources::of(plan, run.given);
+    if !sources.are_hashed() {
+        return None;
+    }
     let (root, location) = (run.site.root, Location::of(manifest));
     // The store is not held yet: nobody is to wait for it while a person is asked for a passphrase.
     let store = Store::find(root, location.mount_point).ok()??;
