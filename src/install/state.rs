@@ -25,6 +25,8 @@ pub(super) struct Ledger<'a> {
     written: State,
     /// Whether it is there and could not be read. It is not written over then.
     is_unread: bool,
+    /// Whether it is known that no run that was cut off left anything beside it.
+    is_clear: bool,
 }
 
 impl<'a> Ledger<'a> {
@@ -37,7 +39,8 @@ impl<'a> Ledger<'a> {
         symlink_path: &'a AbsolutePath,
     ) -> (Self, Option<Error>) {
         let empty = State::empty(symlink_path);
-        let mut ledger = Self { root, directory, symlink_path, state: empty.clone(), written: empty, is_unread: false };
+        let (state, written) = (empty.clone(), empty);
+        let mut ledger = Self { root, directory, symlink_path, state, written, is_unread: false, is_clear: false };
         match ledger.read_state() {
             Ok(None) => (ledger, None),
             Ok(Some(state)) => {
@@ -103,18 +106,23 @@ impl<'a> Ledger<'a> {
         let text = SecretBytes::from(text + "\n");
         place.dir.replace_file(OsStr::new(&name), &text, None, MODE).map_err(|error| describe(error.into()))?;
         self.written = self.state.clone();
+        self.is_clear = true;
         Ok(())
     }
 
-    fn clear(&self) -> Result<()> {
-        let Some(directory) = &self.directory else { return Ok(()) };
-        let Some(place) = self.root.find(directory)? else { return Ok(()) };
-        let new = new_name(OsStr::new(&State::file_name(self.symlink_path.as_path())));
-        place.dir.remove_all(&new).map_err(|error| {
-            Error::new(format!("cannot remove {}", directory.join(&new).display()))
-                .because(error)
-                .help("remove it by hand; a run that was cut off left it")
-        })
+    fn clear(&mut self) -> Result<()> {
+        if let Some(directory) = self.directory.as_ref().filter(|_| !self.is_clear)
+            && let Some(place) = self.root.find(directory)?
+        {
+            let new = new_name(OsStr::new(&State::file_name(self.symlink_path.as_path())));
+            place.dir.remove_all(&new).map_err(|error| {
+                Error::new(format!("cannot remove {}", directory.join(&new).display()))
+                    .because(error)
+                    .help("remove it by hand; a run that was cut off left it")
+            })?;
+        }
+        self.is_clear = true;
+        Ok(())
     }
 }
 
