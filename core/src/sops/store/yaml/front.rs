@@ -92,7 +92,7 @@ pub(super) fn read(text: &str) -> Option<Front<'_>> {
     let mut lines = Lines::new(text.len());
     let mut rest = text;
     while !rest.starts_with(METADATA) {
-        let (row, below) = rest.split_at(memchr::memchr(b'\n', rest.as_bytes())? + 1);
+        let (row, below) = rest.split_at(rest.find('\n')? + 1);
         rest = below;
         lines.read(row.strip_suffix('\n')?)?;
     }

@@ -92,7 +92,8 @@ impl<'a> Cursor<'a> {
     pub(super) fn seek(&mut self, at: usize) -> (u32, usize) {
         let mut passed = self.text.get(self.at..at).unwrap_or_default();
         let mut ended = 0;
-        for end in memchr::memchr2_iter(b'\n', b'\r', passed) {
+        let ends = passed.iter().enumerate().filter(|(_, byte)| matches!(byte, b'\n' | b'\r'));
+        for (end, _) in ends {
             // Both of `\r\n` are one end.
             if passed[end] == b'\n' || self.text.get(self.at + end + 1) != Some(&b'\n') {
                 self.line = self.line.saturating_add(1);
