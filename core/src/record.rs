@@ -6,6 +6,7 @@ use crate::generation::short_hash;
 use crate::manifest::path::AbsolutePath;
 use crate::manifest::{KeyRequest, Units};
 use crate::plan::{FileAccess, Ids, Outside, Source, Target};
+use crate::secret::SecretBytes;
 use crate::units::Requests;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -72,10 +73,23 @@ pub struct Origin {
     /// A hash of all that decides what they hold: the program, the manifest, the sops files as they are encrypted, the files
     /// of templates.
     pub inputs: String,
-    /// No file was changed before this time, in nanoseconds since 1970, nor after the next one.
+    /// No file was changed before this time, in nanoseconds since 1970, nor after the next one. Neither is taken from what
+    /// somebody can change later, as the time of a file.
     pub since: i64,
-    /// `None` is the time when the record itself was written: all files were there by then.
-    pub until: Option<i64>,
+    /// It stands at the end of a record's text, see [`end_text`].
+    pub until: i64,
+}
+
+/// What [`Record::text`] ends with where the time is not known yet.
+const OPEN_END: &str = "\"until\":0}}\n";
+
+/// Puts the time when all files were there at the end of a record's text, which may have been made while they were written.
+/// Whether that could be done: the record has an [`Origin`] of which the time was left open.
+pub fn end_text(text: &mut SecretBytes, until: i64) -> bool {
+    let Some(length) = text.expose().strip_suffix(OPEN_END.as_bytes()).map(<[u8]>::len) else { return false };
+    text.truncate(length);
+    text.push_text(&format!("\"until\":{until}}}}}\n"));
+    true
 }
 
 /// One file of a generation. Of what is planned the entry is made when it is written: there may be ten thousand of them.
@@ -231,6 +245,29 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_of_a_record_may_come_later() {
+        let path = AbsolutePath::new("/run/secrets", Path::new("/")).unwrap();
+        let mut record = Record {
+            installed: 1,
+            manifest: "/m".into(),
+            symlink_path: path,
+            files: BTreeMap::new(),
+            absent: BTreeSet::new(),
+            links: BTreeMap::new(),
+            pending: Requests::default(),
+            origin: Some(Origin { inputs: "ab".to_owned(), since: 5, until: 0 }),
+        };
+        let mut text = SecretBytes::new(record.text().unwrap());
+        assert!(end_text(&mut text, 1_700_000_000_123_456_789));
+        let head: Head = serde_json::from_slice(text.expose()).unwrap();
+        let origin = Origin { inputs: "ab".to_owned(), since: 5, until: 1_700_000_000_123_456_789 };
+        assert_eq!(head.origin.as_ref(), Some(&origin));
+        assert!(!end_text(&mut text, 7));
+        record.origin = None;
+        assert!(!end_text(&mut SecretBytes::new(record.text().unwrap()), 7));
+    }
 
     #[test]
     fn a_record_reads_back_and_takes_no_bad_path() {

@@ -35,6 +35,8 @@ pub struct Identities {
     problems: Vec<String>,
     /// Which of those that were found opened a master key, by the key's `enc`.
     openers: Mutex<BTreeMap<String, usize>>,
+    /// What came of each master key that was tried, by its `enc`, its name and whether that was costly: nobody is asked twice.
+    answers: Mutex<BTreeMap<(String, String, bool), Unwrapped>>,
     opened: AtomicUsize,
 }
 
@@ -169,6 +171,11 @@ impl Identity {
 
 impl Keyring for Identities {
     fn unwrap(&self, key: &MasterKey, effort: Effort) -> Unwrapped {
+        let question = key.enc().map(|enc| (enc.to_owned(), key.to_string(), effort == Effort::Costly));
+        let answers = || self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = question.as_ref().and_then(|question| answers().get(question).cloned()) {
+            return answer;
+        }
         let openers = self.found.iter().map(|identity| &*identity.opener);
         let (opener, answer) = open(key, openers, |fit| match effort {
             Effort::Free => matches!(fit, Fit::Named | Fit::Free),
@@ -176,6 +183,9 @@ impl Keyring for Identities {
         });
         if let (Some(opener), Some(enc)) = (opener, key.enc()) {
             self.openers.lock().unwrap_or_else(PoisonError::into_inner).insert(enc.to_owned(), opener);
+        }
+        if let Some(question) = question {
+            answers().insert(question, answer.clone());
         }
         self.counted(answer)
     }

@@ -5,7 +5,7 @@ use crate::changes::Seen;
 use crate::error::{Error, Result};
 use crate::generation::{RECORD, is_reserved};
 use crate::plan::Ids;
-use crate::record::{FileMark, Head, Origin, Record};
+use crate::record::{FileMark, Head, Record};
 use crate::secret::SecretBytes;
 use crate::system::dir::{Dir, Standing, changed, is, written};
 use crate::system::stage::DIRECTORY_MODE;
@@ -97,15 +97,6 @@ impl Generation {
     pub(super) fn is_in(&self, store: &Dir, record: FileMark) -> io::Result<bool> {
         let (a, b) = (self.dir.stat()?, store.open_dir(OsStr::new(&self.number.to_string()))?.stat()?);
         Ok((a.st_dev, a.st_ino) == (b.st_dev, b.st_ino) && self.record_mark() == Some(record))
-    }
-
-    /// Lets a record that is written anew say still when the files were written.
-    pub(super) fn keep_times(&self, record: &mut Record<'_>) {
-        // Where the time cannot be had, it is not said what they were made of.
-        record.origin = record.origin.take().and_then(|origin| {
-            let until = origin.until.or_else(|| Some(self.record_mark()?.modified))?;
-            Some(Origin { until: Some(until), ..origin })
-        });
     }
 
     /// What tells its record from another one; `None` where there is none, or where it cannot be looked at.

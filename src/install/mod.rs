@@ -34,7 +34,6 @@ use crate::manifest::path::AbsolutePath;
 use crate::manifest::{Manifest, OnError};
 use crate::plan::{self, Failure, InnerLink, Owners, Plan};
 use crate::record::Record;
-use crate::system::clock;
 use crate::system::root::Root;
 use crate::system::units::{Channel, request};
 use crate::units::Requests;
@@ -126,22 +125,12 @@ pub struct Installed {
 /// # Errors
 /// All that failed, where nothing was installed: the generation that was live before still is, and is complete.
 pub fn install(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<Installed, Vec<Error>> {
-    let (installed, written) = install_now(manifest, run)?;
-    // The next run may believe the times of the files. What somebody changes after this run must not have the same time.
-    if let Some(written) = written {
-        clock::let_pass(written);
-    }
-    Ok(installed)
-}
-
-/// Gives also when the files were written, where it is written down what they were made of.
-fn install_now(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<(Installed, Option<i64>), Vec<Error>> {
     let one = |error: Error| vec![error];
     let mut plan = planned(manifest, run)?;
     let identities = identities(manifest, run).map_err(one)?;
     run.steps.end("keys");
     if let Some((held, live)) = unchanged::find(manifest, &plan, &identities, run) {
-        return Ok((unchanged::keep(held, &live, manifest, &plan, &identities, run), None));
+        return Ok(unchanged::keep(held, &live, manifest, &plan, &identities, run));
     }
     let sources = Sources::of(&plan, run.given);
     let mut contents = contents(manifest, &mut plan, &identities, &sources, run).map_err(one)?;
@@ -171,13 +160,12 @@ fn install_now(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<(I
             (new, true)
         }
     };
-    let written = next.record.origin.as_ref().filter(|_| is_new).and_then(|_| clock::file_time());
     run.steps.end("swap");
     let (wanted, spared) = (wanted(&next.record), spared(&plan, &next));
     failed_after.extend(finish(&mut held, &generation, manifest, &wanted, &spared, run));
     failed_after.extend(tell(&generation, &next.record, plan.directories, &run.site));
     run.steps.end("units");
-    let installed = Installed {
+    Ok(Installed {
         generation: generation.number,
         is_new,
         files: next.record.files.len(),
@@ -186,8 +174,7 @@ fn install_now(manifest: &Manifest, run: &mut Run<'_>) -> std::result::Result<(I
         unwrapped: identities.opened(),
         failures,
         failed_after,
-    };
-    Ok((installed, written))
+    })
 }
 
 fn nothing_is_live(location: Location<'_>) -> Error {
@@ -221,8 +208,6 @@ fn tell(generation: &Generation, record: &Record<'_>, ids: Option<plan::Ids>, si
         return Vec::new();
     }
     let mut failed = request(site.channel, &record.pending, site.host.as_ref());
-    let mut told = Record { pending: Requests::default(), ..record.clone() };
-    generation.keep_times(&mut told);
-    failed.extend(refresh(generation, &told, ids).err());
+    failed.extend(refresh(generation, &Record { pending: Requests::default(), ..record.clone() }, ids).err());
     failed
 }

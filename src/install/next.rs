@@ -28,8 +28,10 @@ pub(super) struct Next<'a> {
     pub(super) kept: BTreeSet<&'a str>,
     /// Links in the generation, each with its text.
     pub(super) links: Vec<(&'a InnerLink, PathBuf)>,
-    /// What the generation says of itself.
+    /// What the generation says of itself. Of a new one it is added when it is written what it was made of.
     pub(super) record: Record<'a>,
+    /// A hash of what it was made of, where that is to be written down.
+    pub(super) inputs: Option<&'a str>,
 }
 
 impl<'a> Next<'a> {
@@ -68,21 +70,18 @@ impl<'a> Next<'a> {
             absent: changes.absent().map(str::to_owned).collect(),
             links: links.iter().map(|(link, text)| (link.name.clone(), text.clone())).collect(),
             pending: Requests::default(),
-            origin: contents.inputs.clone().and_then(|inputs| match head.filter(|_| is_live) {
-                // Its files are those that were written then.
-                Some(head) => head.origin.as_ref().map(|old| Origin {
-                    inputs,
-                    since: old.since,
-                    until: old.until.or(found.recorded),
-                }),
-                None => Some(Origin { inputs, since: 0, until: None }),
-            }),
+            // Where it is live, its files are those that were written then.
+            origin: head
+                .filter(|_| is_live)
+                .and_then(|head| head.origin.as_ref())
+                .zip(contents.inputs.as_ref())
+                .map(|(old, inputs)| Origin { inputs: inputs.clone(), ..*old }),
         };
         if live.is_some() {
             // Whatever starts with the machine starts with these secrets, so nothing is told the first time.
             record.pending = requests(&changes, &record, old, head);
         }
-        Ok(Self { is_live, changes, files, kept, links, record })
+        Ok(Self { is_live, changes, files, kept, links, record, inputs: contents.inputs.as_deref() })
     }
 }
 

@@ -4,11 +4,12 @@ use super::staging::MANY;
 use crate::manifest::TemplateText;
 use crate::plan::{Plan, Source};
 use crate::secret::SecretBytes;
+use crate::sops::format::Format;
 use crate::system::read::{open_large, read};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -38,6 +39,8 @@ impl Sources {
         let is_fixed = |access: crate::plan::FileAccess| access.mode.bits() & WRITABLE == 0;
         let is_worth_it = plan.targets.len() >= MANY
             && plan.failures.is_empty()
+            // A plain age file has no data key by which it could be told whether it still opens.
+            && plan.files.iter().all(|file| file.format != Format::Age)
             && plan.targets.iter().all(|target| target.access.is_some_and(is_fixed));
         Self { given: given.filter(|_| is_worth_it), read: Mutex::default() }
     }
@@ -63,7 +66,7 @@ impl Sources {
 
     /// Opens a file that is better not read whole, unless its hash is to be taken.
     pub(super) fn open_large(&self, path: &Path) -> Option<File> {
-        if self.are_hashed() { None } else { open_large(path) }
+        open_large(path).filter(|_| !self.are_hashed())
     }
 
     /// Reads all that a plan needs. Gives what [`inputs`](Self::inputs) does.
@@ -77,8 +80,14 @@ impl Sources {
             },
             Source::Secret(_) => None,
         });
-        // A file that is named twice is read twice, and has to be the same then.
-        sops_files.chain(texts).all(|path| self.read(path).is_ok()).then(|| self.inputs())?
+        let paths: Vec<&Path> = sops_files.chain(texts).collect();
+        // What comes through a pipe can be read once.
+        let can_be_read_twice = |path: &&Path| {
+            let is_file = |found: &Metadata| found.is_file() && found.len() <= MOST_HASHED as u64;
+            std::fs::metadata(path).as_ref().is_ok_and(is_file)
+        };
+        let are_read = paths.iter().all(can_be_read_twice) && paths.iter().all(|path| self.read(path).is_ok());
+        are_read.then(|| self.inputs())?
     }
 
     /// One hash of all that was read and of what the caller gave; `None` where one of them is not known.

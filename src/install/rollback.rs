@@ -47,7 +47,6 @@ pub fn rollback(location: Location<'_>, user_mode: bool, site: &mut Site<'_>) ->
     })?;
     let changes = changes(&live, &previous)?;
     record.pending = requests(&changes, &record, live.record(), live.head());
-    previous.keep_times(&mut record);
     let ids = previous.owner()?;
     refresh(&previous, &record, Some(ids))?;
 

@@ -9,8 +9,9 @@ use crate::generation::{self, RECORD};
 use crate::manifest::Mode;
 use crate::parallel;
 use crate::plan::{self, FileAccess, Plan};
-use crate::record::Record;
+use crate::record::{self, Origin, Record};
 use crate::secret::SecretBytes;
+use crate::system::clock;
 use crate::system::stage::Stage;
 use std::ffi::OsStr;
 use std::io;
@@ -49,14 +50,22 @@ pub(super) fn stage(
     } else {
         // What the generation says of itself is long then too.
         let mut stage = begin()?;
-        if let Some(origin) = &mut next.record.origin {
-            origin.since = stage.begun().map_err(describe)?;
+        // On a disk it is not believed.
+        if let Some(inputs) = next.inputs.filter(|_| store.in_memory) {
+            let since = stage.begun().map_err(describe)?;
+            next.record.origin = Some(Origin { inputs: inputs.to_owned(), since, until: 0 });
         }
         let next = &*next;
         let (record, written) = parallel::beside(|| text_of(&next.record), || write(&mut stage, live, next));
         (stage, record, written)
     };
-    let finished = record.and_then(|record| {
+    let finished = record.and_then(|mut record| {
+        if let Some(origin) = &mut next.record.origin {
+            origin.until = clock::now();
+            record::end_text(&mut record, origin.until);
+            // Nobody else can reach a file yet. Whoever does so later is to change it at a later time.
+            clock::let_pass(origin.until);
+        }
         let access = FileAccess { ids: plan.directories, mode: Mode::from(RECORD_MODE) };
         written
             .and_then(|()| stage.file(RECORD, &record, access))
@@ -97,14 +106,18 @@ fn write(stage: &mut Stage<'_>, live: Option<&Generation>, next: &Next<'_>) -> i
     Ok(())
 }
 
+/// Removes what a run left beside a record that was cut off while it wrote one.
+pub(super) fn clear_beside(live: &Generation) -> Result<()> {
+    live.dir.remove_all(&generation::new_name(OsStr::new(RECORD))).map_err(|error| unwritten(live, error))
+}
+
+fn unwritten(live: &Generation, error: io::Error) -> Error {
+    Error::new(format!("cannot write what the generation {} holds", live.number)).because(error).help("run it again")
+}
+
 /// Lets a generation that stays live say what is true of it now.
 pub(super) fn refresh(live: &Generation, record: &Record<'_>, ids: Option<plan::Ids>) -> Result<()> {
-    let describe = |error: io::Error| {
-        Error::new(format!("cannot write what the generation {} holds", live.number))
-            .because(error)
-            .help("run it again")
-    };
-    live.dir.remove_all(&generation::new_name(OsStr::new(RECORD))).map_err(describe)?;
+    clear_beside(live)?;
     let text = text_of(record)?;
     // What it said when the run began may not be what this run let it say since.
     let stat = live.dir.stat_of(OsStr::new(RECORD));
@@ -115,7 +128,7 @@ pub(super) fn refresh(live: &Generation, record: &Record<'_>, ids: Option<plan::
     {
         return Ok(());
     }
-    live.dir.replace_file(OsStr::new(RECORD), &text, ids, RECORD_MODE).map_err(describe)
+    live.dir.replace_file(OsStr::new(RECORD), &text, ids, RECORD_MODE).map_err(|error| unwritten(live, error))
 }
 
 /// The mode of a record. It names files and holds no secret; `sops-install status` shows it to whoever may list secrets.

@@ -77,12 +77,12 @@ pub fn open(plan: &Plan<'_>, means: &Means<'_>) -> Contents {
 }
 
 /// Makes sure that every file of a plan still opens: its data key is unwrapped, its values are not decrypted. `None` where one
-/// does not.
+/// does not, or has none because it is a plain age file.
 pub fn unlock(plan: &Plan<'_>, means: &Means<'_>) -> Option<Vec<Opened>> {
     let unlock = |file: &SopsFile<'_>| {
         let begun = Instant::now();
         let by = match unlock_file(file.path, file.format, None, means).ok()? {
-            Unlocked::Age(_) => Vec::new(),
+            Unlocked::Age(_) => return None,
             // A data key of a damaged file may be one of 32 bytes, and another.
             Unlocked::Sops(encrypted, key, by) => encrypted.is_keyed_by(&key).then_some(by)?,
         };
@@ -201,7 +201,13 @@ fn sieve(file: &SopsFile<'_>, wanted: &[Wanted<'_>], means: &Means<'_>) -> Resul
         },
     };
     let Some(sieve) = (means.open_large)(file.path).and_then(Sieve::new) else { return Ok(None) };
-    let (key, by) = recover(file.path, sieve.metadata(), means)?;
+    // A data key is asked for before the file is read to its end: that would have to be done twice. Only where there is none, it
+    // is looked at whether the file could be read at all.
+    let (key, by) = recover(file.path, sieve.metadata(), means).or_else(|locked| {
+        let bytes = (means.read)(file.path).map_err(unreadable)?;
+        let read = EncryptedFile::read(bytes.expose(), file.format);
+        Err(read.err().map_or(locked, |error| explain::not_sops(error, file.path, file.format, bytes.expose())))
+    })?;
     Ok(Some((sieve.open(&key, &what), key, by)))
 }
 

@@ -154,6 +154,7 @@ fn what_is_wrong_with_a_large_file_is_told_as_of_others() {
             text.replacen(line, &format!("{line}\n{line}"), 1),
             "already stands in the same map",
         ),
+        ("a line that may be two", text.replacen("version: ", "version: \"\u{2028}\" # ", 1), "line separator"),
         ("a stranger's comment", text.replacen(line, &format!("# seen\n{line}"), 1), ""),
     ] {
         sandbox.write("large.yaml", &changed);
@@ -165,6 +166,18 @@ fn what_is_wrong_with_a_large_file_is_told_as_of_others() {
     }
     sandbox.write("large.yaml", &text);
     assert_eq!(install(&sandbox, "{one: {key: k17}}").0, Some(0));
+    // Nobody is sent to look for a key for a file that cannot be read.
+    let stranger = fixture("keys/age-stranger.txt");
+    for (text, expected) in [(text.replacen(line, "[ENC", 1), "is not valid YAML"), (text, "no identity here opens it")]
+    {
+        sandbox.write("large.yaml", text);
+        let manifest = sandbox.user_manifest("defaultSopsFile: large.yaml\nsecrets: {one: {key: k17}}\n");
+        let with = fs::read_to_string(&manifest).unwrap();
+        fs::write(&manifest, with.replace(fixture("keys/age.txt").to_str().unwrap(), stranger.to_str().unwrap()))
+            .unwrap();
+        let said = sandbox.fail(&manifest, 1);
+        assert!(said.contains(expected), "{said}");
+    }
 }
 
 /// Two thirds of the memory of a release build are the program and the C library. What comes on top is what a file takes.

@@ -1,23 +1,28 @@
 //! A large generation that is right already is not decrypted again, and whatever is not right is noticed all the same.
 
 use crate::common::{Sandbox, encrypted, fixture, skip, told};
+use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 use sops_install::identity::Variables;
 use sops_install::identity::host::Host;
 use sops_install::install::{Run, Site, Steps, install};
 use sops_install::manifest::{self, Manifest, Surroundings};
 use sops_install::plan::Owners;
-use sops_install::system::clock;
+use sops_install::record::Head;
 use sops_install::system::machine::Machine;
 use sops_install::system::root::Root;
 use sops_install::system::units::Channel;
 use std::fs::{self, File, Permissions};
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// From so many files on, a generation says what it was made of.
 const MANY: usize = 1_000;
+
+const RAMFS: FsType = FsType(0x8584_58f6);
 
 /// What is installed in memory: many secrets of one file, and a template in a file.
 struct Large {
@@ -37,6 +42,10 @@ impl Large {
             skip(test, "a tmpfs at /dev/shm");
             return None;
         };
+        Some(Self::at(sandbox, mode, count))
+    }
+
+    fn at(sandbox: Sandbox, mode: &str, count: usize) -> Self {
         fs::copy(encrypted("secrets.yaml"), sandbox.path("secrets.yaml")).unwrap();
         fs::copy(fixture("keys/age.txt"), sandbox.path("age.txt")).unwrap();
         sandbox.write("template", "one={{ s0 }}\n");
@@ -46,7 +55,7 @@ impl Large {
         assert!(said.contains("decryption"), "{said}");
         large.value = large.read("s0");
         assert_eq!(large.read("rendered/t"), [b"one=", large.value.as_slice(), b"\n"].concat());
-        Some(large)
+        large
     }
 
     fn write_manifest(&self, mode: &str, count: usize) {
@@ -98,7 +107,7 @@ impl Large {
     fn is_mended(&self, what: &str) {
         let before = self.generation();
         let said = self.install();
-        assert!(said.contains("decryption"), "{what}: {said}");
+        assert!(said.contains("decryption") && said.contains("1 master key opened"), "{what}: {said}");
         assert_ne!(self.generation(), before, "{what}: {said}");
         for name in ["s0".to_owned(), format!("s{}", MANY - 1)] {
             assert_eq!(self.read(&name), self.value, "{what}: {name}");
@@ -167,8 +176,8 @@ fn what_somebody_changed_is_mended() {
 }
 
 #[test]
-fn no_change_after_a_run_has_the_time_of_one_before_its_end() {
-    let test = "no_change_after_a_run_has_the_time_of_one_before_its_end";
+fn no_file_can_be_reached_while_its_time_would_be_believed() {
+    let test = "no_file_can_be_reached_while_its_time_would_be_believed";
     let Some(large) = Large::new(test) else { return };
     // To remove an old one would take its time.
     let text = fs::read_to_string(&large.manifest).unwrap();
@@ -197,10 +206,17 @@ fn no_change_after_a_run_has_the_time_of_one_before_its_end() {
         };
         fs::remove_file(large.installed("s0")).unwrap();
         let installed = install(&manifest, &mut run).unwrap();
-        let now = clock::file_time().unwrap();
         assert!(installed.is_new);
-        let record = large.generation().join(".sops-install.json").metadata().unwrap();
-        assert!(record.mtime() * 1_000_000_000 + record.mtime_nsec() < now, "round {round}");
+        let record = large.generation().join(".sops-install.json");
+        let origin = serde_json::from_slice::<Head>(&fs::read(&record).unwrap()).unwrap().origin.unwrap();
+        // The files were there before, and nothing of this could be reached until later.
+        for name in ["s0", "s999", "rendered/t"] {
+            let found = large.installed(name).metadata().unwrap();
+            let changed = found.ctime() * 1_000_000_000 + found.ctime_nsec();
+            assert!((origin.since..=origin.until).contains(&changed), "round {round}, {name}");
+        }
+        let found = record.metadata().unwrap();
+        assert!(found.mtime() * 1_000_000_000 + found.mtime_nsec() > origin.until, "round {round}");
     }
 }
 
@@ -274,6 +290,50 @@ fn a_file_that_cannot_be_opened_any_more_is_noticed() {
     fails("a file that is gone", "secrets.yaml");
     large.sandbox.write("secrets.yaml", text);
     large.rests();
+}
+
+#[test]
+fn times_that_somebody_can_set_are_not_believed() {
+    let Some(large) = Large::new("times_that_somebody_can_set_are_not_believed") else { return };
+    tamper(&large.installed("s0"));
+    // Also the record's own.
+    for entry in fs::read_dir(large.generation()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            File::open(&path).unwrap().set_modified(SystemTime::now()).unwrap();
+        }
+    }
+    large.is_mended("a file that was touched with its record");
+}
+
+#[test]
+fn what_comes_through_a_pipe_is_read_once() {
+    let Some(large) = Large::new("what_comes_through_a_pipe_is_read_once") else { return };
+    let text = fs::read_to_string(&large.manifest).unwrap();
+    fs::write(&large.manifest, text.replace("secrets.yaml", "/dev/stdin\ndefaultSopsFormat: yaml")).unwrap();
+    for _ in 0..3 {
+        let (mut reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(&large.sandbox.read("secrets.yaml")).unwrap();
+        drop(writer);
+        let said = large.run(large.sandbox.command().stdin(reader.try_clone().unwrap()));
+        assert!(said.contains("decryption") && said.contains("1 master key opened"), "{said}");
+        assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+    }
+}
+
+#[test]
+fn a_disk_is_not_believed() {
+    let sandbox = Sandbox::new();
+    if statfs(&sandbox.path("")).is_ok_and(|found| [TMPFS_MAGIC, RAMFS].contains(&found.filesystem_type())) {
+        skip("a_disk_is_not_believed", "a directory for temporary files that is on a disk");
+        return;
+    }
+    let large = Large::at(sandbox, "0400", MANY);
+    let said = large.install();
+    assert!(said.contains("decryption") && said.contains("nothing changed"), "{said}");
+    assert_eq!(said.matches("is not in memory").count(), 1, "{said}");
+    let record = fs::read_to_string(large.generation().join(".sops-install.json")).unwrap();
+    assert!(!record.contains("origin"), "{record}");
 }
 
 #[test]

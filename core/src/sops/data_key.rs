@@ -20,6 +20,7 @@ impl DataKey {
 }
 
 /// What came of trying to open one master key.
+#[derive(Clone)]
 pub enum Unwrapped {
     /// What the master key holds: the data key, or one share of it.
     Opened(SecretBytes),

@@ -10,7 +10,7 @@ use super::decrypt::Decryption;
 use super::format::Format;
 use super::metadata::{self, Metadata};
 use super::store::yaml::front::{Lines, METADATA, is_metadata};
-use super::store::yaml::{self, read_metadata};
+use super::store::yaml::{self, read_metadata, text};
 use super::tree::{Map, MapItem};
 use crate::secret::SecretBytes;
 use std::collections::HashSet;
@@ -43,7 +43,7 @@ impl<R: Read + Seek> Sieve<R> {
         // What stands in front of it is a line of its own.
         let begins = |window: &[u8]| window.strip_prefix(b"\n") == Some(METADATA.as_bytes());
         let at = end.windows(1 + METADATA.len()).rposition(begins)? + 1;
-        let text = std::str::from_utf8(end.get(at..)?).ok().filter(|text| is_metadata(text))?;
+        let text = text::check(end.get(at..)?).ok().filter(|text| is_metadata(text))?;
         let (document, counted) = read_metadata(text)?;
         let metadata = metadata::extract(&mut [document], Format::Yaml).ok()?;
         let mut lines = Lines::new(usize::try_from(length).ok()?);
@@ -61,7 +61,7 @@ impl<R: Read + Seek> Sieve<R> {
     pub fn open(self, key: &DataKey, wanted: &Wanted<'_>) -> Option<VerifiedFile> {
         let Self { mut reader, front, mut lines, metadata } = self;
         reader.seek(SeekFrom::Start(0)).ok()?;
-        let mut text = BufReader::with_capacity(PART, reader.take(front));
+        let mut rows = BufReader::with_capacity(PART, reader.take(front));
         let mut decryption = Decryption::new(&metadata, key).ok()?;
         decryption.begin();
         let mut kept = Kept::new(wanted);
@@ -70,7 +70,7 @@ impl<R: Read + Seek> Sieve<R> {
         let mut row = Vec::new();
         loop {
             row.clear();
-            let is_end = text.read_until(b'\n', &mut row).ok()? == 0;
+            let is_end = rows.read_until(b'\n', &mut row).ok()? == 0;
             match is_end {
                 true => lines.end()?,
                 false => lines.read(std::str::from_utf8(row.strip_suffix(b"\n")?).ok()?)?,

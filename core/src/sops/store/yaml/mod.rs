@@ -11,7 +11,7 @@ mod print;
 mod resolve;
 mod scalar_style;
 pub mod syntax;
-mod text;
+pub(in crate::sops) mod text;
 mod time;
 mod tokens;
 mod writer;

@@ -7,7 +7,7 @@ use super::super::SyntaxError;
 /// # Errors
 /// Text that is not UTF-8, and characters that YAML does not allow in a file. The three line separators outside ASCII
 /// are refused too: YAML 1.1 (go-yaml) and YAML 1.2 (our scanner) disagree on whether they end a line.
-pub(super) fn check(text: &[u8]) -> Result<&str, SyntaxError> {
+pub(in crate::sops) fn check(text: &[u8]) -> Result<&str, SyntaxError> {
     let line_of = |at: usize| {
         let lines = 1 + text[..at].iter().filter(|&&byte| byte == b'\n').count();
         u32::try_from(lines).unwrap_or(u32::MAX)
