@@ -36,7 +36,7 @@ pub struct Identities {
     /// Which of those that were found opened a master key, by the key's `enc`.
     openers: Mutex<BTreeMap<String, usize>>,
     /// What came of each master key that was tried, by its `enc`, its name and whether that was costly: nobody is asked twice.
-    answers: Mutex<BTreeMap<(String, String, bool), Unwrapped>>,
+    answers: Mutex<BTreeMap<String, Unwrapped>>,
     opened: AtomicUsize,
 }
 
@@ -171,7 +171,7 @@ impl Identity {
 
 impl Keyring for Identities {
     fn unwrap(&self, key: &MasterKey, effort: Effort) -> Unwrapped {
-        let question = key.enc().map(|enc| (enc.to_owned(), key.to_string(), effort == Effort::Costly));
+        let question = key.enc().map(|enc| format!("{enc} {key} {}", effort == Effort::Costly));
         let answers = || self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(answer) = question.as_ref().and_then(|question| answers().get(question).cloned()) {
             return answer;
@@ -251,4 +251,51 @@ fn first(answers: impl Iterator<Item = Unwrapped>) -> Unwrapped {
         }
     }
     if broken.is_empty() { Unwrapped::NotMine } else { Unwrapped::Broken(broken) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    /// Counts how often it is asked.
+    struct Counting(Arc<AtomicUsize>);
+
+    impl Opener for Counting {
+        fn fits(&self, _: &MasterKey) -> Fit {
+            Fit::Costly
+        }
+
+        fn open(&self, key: &MasterKey) -> Unwrapped {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            match key {
+                MasterKey::Age { .. } => Unwrapped::Opened(SecretBytes::from("data key")),
+                _ => Broken::Identity("nobody answered".to_owned()).into(),
+            }
+        }
+
+        fn decrypt_age(&self, _: &[u8]) -> Unwrapped {
+            Unwrapped::NotMine
+        }
+
+        fn is_costly(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn nobody_is_asked_twice() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let mut identities = Identities::default();
+        identities.add("here", "it".to_owned(), Counting(Arc::clone(&asked)));
+        let age = |enc: &str| MasterKey::Age { recipient: "age1x".to_owned(), enc: enc.to_owned() };
+        let pgp = MasterKey::Pgp { fingerprint: "AB".to_owned(), enc: "a".to_owned() };
+        for _ in 0..3 {
+            assert!(matches!(identities.unwrap(&age("a"), Effort::Free), Unwrapped::NotMine));
+            assert!(matches!(identities.unwrap(&age("a"), Effort::Costly), Unwrapped::Opened(_)));
+            assert!(matches!(identities.unwrap(&age("b"), Effort::Costly), Unwrapped::Opened(_)));
+            assert!(matches!(identities.unwrap(&pgp, Effort::Costly), Unwrapped::Broken(_)));
+        }
+        assert_eq!((asked.load(Ordering::Relaxed), identities.opened()), (3, 2));
+    }
 }

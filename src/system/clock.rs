@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A tick takes ten milliseconds at most, on kernels that were built with the lowest `CONFIG_HZ`.
-const MOST_WAITS: u32 = 40;
+const MOST_WAITS: u32 = 20;
 
 /// The time that a file gets that is changed now, in nanoseconds since 1970; `None` where the clock cannot be read.
 pub fn file_time() -> Option<i64> {
@@ -26,7 +26,7 @@ pub fn let_pass(time: i64) {
         if file_time().is_none_or(|now| now > time) {
             return;
         }
-        sleep(Duration::from_micros(250));
+        sleep(Duration::from_millis(1));
     }
 }
 
