@@ -45,8 +45,8 @@ impl Record<'_> {
     pub fn text(&self) -> Result<Vec<u8>, serde_json::Error> {
         let mut text = serde_json::to_vec(self)?;
         text.push(b'\n');
-        // Room that was never used would be touched for the first time when it is zeroed and given back.
-        text.shrink_to_fit();
+        // Room that was never used would be touched for the first time when it is zeroed and given back. Some is left for the end.
+        text.shrink_to(text.len() + END);
         Ok(text)
     }
 }
@@ -82,6 +82,9 @@ pub struct Origin {
 
 /// What [`Record::text`] ends with where the time is not known yet.
 const OPEN_END: &str = "\"until\":0}}\n";
+
+/// How many bytes longer the text may become then.
+const END: usize = 24;
 
 /// Puts the time when all files were there at the end of a record's text, which may have been made while they were written.
 /// Whether that could be done: the record has an [`Origin`] of which the time was left open.

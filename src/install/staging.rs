@@ -63,15 +63,19 @@ pub(super) fn stage(
         if let Some(origin) = &mut next.record.origin {
             origin.until = clock::now();
             record::end_text(&mut record, origin.until);
-            // Nobody else can reach a file yet. Whoever does so later is to change it at a later time.
-            clock::let_pass(origin.until);
         }
         let access = FileAccess { ids: plan.directories, mode: Mode::from(RECORD_MODE) };
         written
             .and_then(|()| stage.file(RECORD, &record, access))
             // On a disk the link may outlive a power cut that the files behind it do not.
             .and_then(|()| if store.in_memory { Ok(()) } else { store.dir.sync() })
-            .and_then(|()| stage.finish(number))
+            .and_then(|()| {
+                if let Some(origin) = &next.record.origin {
+                    // Nobody else can reach a file yet. Whoever does so later is to change it at a later time.
+                    clock::let_pass(origin.until);
+                }
+                stage.finish(number)
+            })
             .map_err(describe)
     });
     if finished.is_err() {

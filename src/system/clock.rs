@@ -1,10 +1,12 @@
 //! The clock that file times are taken from. It moves on every few milliseconds only, so two changes may have one time.
 
-use nix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_getres, clock_gettime};
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A tick takes ten milliseconds at most, on kernels that were built with the lowest `CONFIG_HZ`.
+const LONGEST: Duration = Duration::from_millis(10);
+const SHORTEST: Duration = Duration::from_micros(100);
 const MOST_WAITS: u32 = 20;
 
 /// The time that a file gets that is changed now, in nanoseconds since 1970; `None` where the clock cannot be read.
@@ -19,14 +21,15 @@ pub fn now() -> i64 {
     i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// Waits until a file that is changed gets a later time than `time`. That is a matter of milliseconds; longer than the longest
-/// tick it does not wait, since somebody may set the clock back.
+/// Waits until a file that is changed gets a later time than `time`. That is a matter of milliseconds; longer than some ticks it
+/// does not wait, since somebody may set the clock back.
 pub fn let_pass(time: i64) {
+    let tick = clock_getres(ClockId::CLOCK_REALTIME_COARSE).map_or(LONGEST, Duration::from);
     for _ in 0..MOST_WAITS {
-        if file_time().is_none_or(|now| now > time) {
-            return;
-        }
-        sleep(Duration::from_millis(1));
+        let Some(is) = file_time().filter(|is| *is <= time) else { return };
+        // The clock of files shows the beginning of the tick.
+        let passed = Duration::from_nanos(u64::try_from(now().saturating_sub(is)).unwrap_or(0));
+        sleep(tick.saturating_sub(passed).max(SHORTEST));
     }
 }
 
