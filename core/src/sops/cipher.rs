@@ -7,6 +7,7 @@ use super::tree::Scalar;
 use crate::secret::SecretBytes;
 use base64::engine::general_purpose::STANDARD;
 use base64::{DecodeSliceError, Engine};
+use memchr::arch::all::memchr::One;
 use sops_install_gcm::{Key, Refused};
 use zeroize::Zeroizing;
 
@@ -153,13 +154,14 @@ fn split(text: &[u8]) -> Result<Parts<'_>, CipherError> {
     parts().ok_or(CipherError::Malformed)
 }
 
-/// The first comma. `memchr` finds it sooner in long text; but first it asks the processor what that can do, and in a virtual
+/// The first comma. `memchr` finds it soonest in long text; but first it asks the processor what that can do, and in a virtual
 /// machine each such question is a trip to the host.
 fn comma(text: &[u8]) -> Option<usize> {
     const SHORT: usize = 1024;
-    let (short, long) = text.split_at(text.len().min(SHORT));
-    let in_short = short.iter().position(|byte| *byte == b',');
-    in_short.or_else(|| Some(SHORT + if long.is_empty() { None } else { memchr::memchr(b',', long) }?))
+    match text.len() {
+        ..=SHORT => One::new(b',').find(text),
+        _ => memchr::memchr(b',', text),
+    }
 }
 
 /// Decodes a short text. What is longer than `bytes` is `too_long`.
