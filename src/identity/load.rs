@@ -291,8 +291,11 @@ pub(super) mod tests {
         let machine = Arc::new(Machine { programs: BTreeMap::from([("gpg", listing)]), ..Machine::default() });
         let host: Arc<dyn Host> = machine.clone();
         let sources = KeySources { gnupg_home: Some("/gnupg".into()), ..KeySources::default() };
-        let ours =
-            MasterKey::Pgp { fingerprint: "0123456789ABCDEF0123456789ABCDEF01234567".into(), enc: "message".into() };
+        let of = |enc: &str| MasterKey::Pgp {
+            fingerprint: "0123456789ABCDEF0123456789ABCDEF01234567".into(),
+            enc: enc.into(),
+        };
+        let (ours, ours_too) = (of("message"), of("another message"));
         let others = MasterKey::Pgp {
             fingerprint: "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF".into(),
             enc: "to somebody else".into(),
@@ -309,7 +312,7 @@ pub(super) mod tests {
         for _ in 0..2 {
             assert!(matches!(identities.unwrap(&others, Effort::Costly), Unwrapped::NotMine));
         }
-        assert!(matches!(identities.unwrap(&ours, Effort::Costly), Unwrapped::Opened(_)));
+        assert!(matches!(identities.unwrap(&ours_too, Effort::Costly), Unwrapped::Opened(_)));
         assert_eq!(*machine.happened.lock().unwrap(), [try_it, list, decrypt]);
     }
 
