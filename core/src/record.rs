@@ -87,12 +87,12 @@ const OPEN_END: &str = "\"until\":0}}\n";
 const END: usize = 24;
 
 /// Puts the time when all files were there at the end of a record's text, which may have been made while they were written.
-/// Whether that could be done: the record has an [`Origin`] of which the time was left open.
-pub fn end_text(text: &mut SecretBytes, until: i64) -> bool {
-    let Some(length) = text.expose().strip_suffix(OPEN_END.as_bytes()).map(<[u8]>::len) else { return false };
-    text.truncate(length);
-    text.push_text(&format!("\"until\":{until}}}}}\n"));
-    true
+/// Text of a record without an [`Origin`], or with its time, stays as it is.
+pub fn end_text(text: &mut SecretBytes, until: i64) {
+    if let Some(length) = text.expose().strip_suffix(OPEN_END.as_bytes()).map(<[u8]>::len) {
+        text.truncate(length);
+        text.push_text(&format!("\"until\":{until}}}}}\n"));
+    }
 }
 
 /// One file of a generation. Of what is planned the entry is made when it is written: there may be ten thousand of them.
@@ -263,13 +263,16 @@ mod tests {
             origin: Some(Origin { inputs: "ab".to_owned(), since: 5, until: 0 }),
         };
         let mut text = SecretBytes::new(record.text().unwrap());
-        assert!(end_text(&mut text, 1_700_000_000_123_456_789));
+        end_text(&mut text, 1_700_000_000_123_456_789);
         let head: Head = serde_json::from_slice(text.expose()).unwrap();
         let origin = Origin { inputs: "ab".to_owned(), since: 5, until: 1_700_000_000_123_456_789 };
         assert_eq!(head.origin.as_ref(), Some(&origin));
-        assert!(!end_text(&mut text, 7));
         record.origin = None;
-        assert!(!end_text(&mut SecretBytes::new(record.text().unwrap()), 7));
+        for whole in [text, SecretBytes::new(record.text().unwrap())] {
+            let mut same = whole.clone();
+            end_text(&mut same, 7);
+            assert!(same == whole);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::staging::MANY;
 use crate::manifest::TemplateText;
-use crate::plan::{Plan, Source};
+use crate::plan::{FileAccess, Plan, Source};
 use crate::secret::SecretBytes;
 use crate::sops::format::Format;
 use crate::system::read::{open_large, read};
@@ -36,7 +36,7 @@ impl Sources {
     /// Gets ready to hash what is read, where that is worth it: in a large generation of files that nobody may write to, and
     /// of which none has failed yet.
     pub(super) fn of(plan: &Plan<'_>, given: Option<Hash>) -> Self {
-        let is_fixed = |access: crate::plan::FileAccess| access.mode.bits() & WRITABLE == 0;
+        let is_fixed = |access: FileAccess| access.mode.bits() & WRITABLE == 0;
         let is_worth_it = plan.targets.len() >= MANY
             && plan.failures.is_empty()
             // A plain age file has no data key by which it could be told whether it still opens.

@@ -81,7 +81,7 @@ pub fn open(plan: &Plan<'_>, means: &Means<'_>) -> Contents {
 pub fn unlock(plan: &Plan<'_>, means: &Means<'_>) -> Option<Vec<Opened>> {
     let unlock = |file: &SopsFile<'_>| {
         let begun = Instant::now();
-        let by = match unlock_file(file.path, file.format, None, means).ok()? {
+        let by = match unlock_file(file.path, file.format, means).ok()? {
             Unlocked::Age(_) => return None,
             // A data key of a damaged file may be one of 32 bytes, and another.
             Unlocked::Sops(encrypted, key, by) => encrypted.is_keyed_by(&key).then_some(by)?,
@@ -106,7 +106,7 @@ pub struct Request<'a> {
 /// Opens one file and takes one value out of it.
 pub fn one(request: &Request<'_>, means: &Means<'_>) -> Result<SecretBytes, Error> {
     let fail = |error: Error| error.within(request.path.display());
-    let (file, _) = verify(request.path, request.format, None, means).map_err(fail)?;
+    let (file, _) = verify(request.path, request.format, means).map_err(fail)?;
     let mut taking = Taking::new(request.path, &file);
     match &request.key {
         Some(key) => taking.value(key, request.output),
@@ -144,16 +144,14 @@ fn open_wanted(
     wanted: &[Wanted<'_>],
     means: &Means<'_>,
 ) -> Result<(Contents, Vec<String>), Error> {
-    let mut known = None;
-    if let Some((verified, key, by)) = sieve(file, wanted, means)? {
-        let taken = verified.map(|verified| take_all(file.path, verified, wanted));
-        match taken.filter(|contents| contents.failures.is_empty()) {
-            Some(contents) => return Ok((contents, by)),
-            // Read whole, the file tells what is wrong.
-            None => known = Some((key, by)),
+    if let Some((verified, by)) = sieve(file, wanted, means) {
+        let contents = take_all(file.path, verified, wanted);
+        if contents.failures.is_empty() {
+            return Ok((contents, by));
         }
     }
-    let (verified, by) = verify(file.path, file.format, known, means)?;
+    // Read whole, the file tells what is wrong. The keyring remembers its answers: nobody is asked twice for that.
+    let (verified, by) = verify(file.path, file.format, means)?;
     Ok((take_all(file.path, verified, wanted), by))
 }
 
@@ -178,11 +176,8 @@ fn take_all(path: &Path, mut verified: VerifiedFile, wanted: &[Wanted<'_>]) -> C
     contents
 }
 
-/// A file that was sieved, its data key, and who gave that. There is no file where it is to be read whole.
-type Sieved = (Option<VerifiedFile>, DataKey, Vec<String>);
-
 /// Opens a large file without holding all of it; `None` where that cannot be, or where it would not do.
-fn sieve(file: &SopsFile<'_>, wanted: &[Wanted<'_>], means: &Means<'_>) -> Result<Option<Sieved>, Error> {
+fn sieve(file: &SopsFile<'_>, wanted: &[Wanted<'_>], means: &Means<'_>) -> Option<(VerifiedFile, Vec<String>)> {
     let first = |(.., secret): &Wanted<'_>| match &secret.key {
         KeyRequest::Key(key) => key.parts().into_iter().next().map(Cow::into_owned),
         KeyRequest::Whole | KeyRequest::KeyOrWhole(_) => None,
@@ -190,25 +185,16 @@ fn sieve(file: &SopsFile<'_>, wanted: &[Wanted<'_>], means: &Means<'_>) -> Resul
     let is_whole = |(.., secret): &Wanted<'_>| secret.key == KeyRequest::Whole && secret.output.is_none();
     let keys;
     let what = match () {
-        () if file.format != Format::Yaml => return Ok(None),
+        () if file.format != Format::Yaml => return None,
         () if wanted.iter().all(is_whole) => sieve::Wanted::Whole,
-        () => match wanted.iter().map(first).collect() {
-            Some(all) => {
-                keys = all;
-                sieve::Wanted::Keys(&keys)
-            }
-            None => return Ok(None),
-        },
+        () => {
+            keys = wanted.iter().map(first).collect::<Option<_>>()?;
+            sieve::Wanted::Keys(&keys)
+        }
     };
-    let Some(sieve) = (means.open_large)(file.path).and_then(Sieve::new) else { return Ok(None) };
-    // A data key is asked for before the file is read to its end: that would have to be done twice. Only where there is none, it
-    // is looked at whether the file could be read at all.
-    let (key, by) = recover(file.path, sieve.metadata(), means).or_else(|locked| {
-        let bytes = (means.read)(file.path).map_err(unreadable)?;
-        let read = EncryptedFile::read(bytes.expose(), file.format);
-        Err(read.err().map_or(locked, |error| explain::not_sops(error, file.path, file.format, bytes.expose())))
-    })?;
-    Ok(Some((sieve.open(&key, &what), key, by)))
+    let sieve = Sieve::new((means.open_large)(file.path)?)?;
+    let (key, by) = recover(file.path, sieve.metadata(), means).ok()?;
+    sieve.open(&key, &what).map(|verified| (verified, by))
 }
 
 /// A file whose data key is at hand.
@@ -220,13 +206,8 @@ enum Unlocked {
 }
 
 /// The file, and who opened it.
-fn verify(
-    path: &Path,
-    format: Format,
-    known: Option<(DataKey, Vec<String>)>,
-    means: &Means<'_>,
-) -> Result<(VerifiedFile, Vec<String>), Error> {
-    match unlock_file(path, format, known, means)? {
+fn verify(path: &Path, format: Format, means: &Means<'_>) -> Result<(VerifiedFile, Vec<String>), Error> {
+    match unlock_file(path, format, means)? {
         Unlocked::Age(file) => Ok((file, Vec::new())),
         Unlocked::Sops(encrypted, key, by) => {
             encrypted.open(&key).map(|file| (file, by)).map_err(|error| explain::refused(error, path))
@@ -234,13 +215,8 @@ fn verify(
     }
 }
 
-/// Reads a file and unwraps its data key, unless that is `known`.
-fn unlock_file(
-    path: &Path,
-    format: Format,
-    known: Option<(DataKey, Vec<String>)>,
-    means: &Means<'_>,
-) -> Result<Unlocked, Error> {
+/// Reads a file and unwraps its data key.
+fn unlock_file(path: &Path, format: Format, means: &Means<'_>) -> Result<Unlocked, Error> {
     let bytes = (means.read)(path).map_err(unreadable)?;
     if format == Format::Age {
         if let Some(error) = explain::not_age(bytes.expose(), path) {
@@ -255,7 +231,7 @@ fn unlock_file(
     let encrypted = EncryptedFile::read(bytes.expose(), format)
         .map_err(|error| explain::not_sops(error, path, format, bytes.expose()))?;
     drop(bytes);
-    let (key, by) = known.map_or_else(|| recover(path, encrypted.metadata(), means), Ok)?;
+    let (key, by) = recover(path, encrypted.metadata(), means)?;
     Ok(Unlocked::Sops(Box::new(encrypted), key, by))
 }
 
