@@ -1,6 +1,6 @@
 //! Work that several threads share.
 
-use crate::secret::wipe_stack;
+use crate::secret::{DEEPEST, wipe_stack};
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -29,7 +29,7 @@ pub fn each<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T> {
     // The stacks of threads that ended are kept, for the next ones. That of this thread is wiped when the program ends.
     let in_thread = || {
         work();
-        wipe_stack();
+        wipe_stack(DEEPEST);
     };
     thread::scope(|scope| {
         for _ in 1..available {
@@ -50,7 +50,7 @@ pub fn each<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T> {
 pub fn beside<A: Send, T>(aside: impl Fn() -> A + Sync, work: impl FnOnce() -> T) -> (A, T) {
     let in_thread = || {
         let done = aside();
-        wipe_stack();
+        wipe_stack(DEEPEST);
         done
     };
     thread::scope(|scope| match thread::Builder::new().spawn_scoped(scope, in_thread) {

@@ -4,9 +4,10 @@
 use nix::libc;
 use sops_install::cli::{Exit, Process};
 use sops_install::identity::Variables;
-use sops_install::secret::{SecretBytes, wipe_stack};
+use sops_install::secret::SecretBytes;
 use sops_install::system::machine::SECRET_VARIABLES;
 use sops_install::system::process::prepare;
+use sops_install::system::stack;
 use sops_install::voice::{Level, Voice};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::CString;
@@ -107,7 +108,7 @@ pub(crate) fn run(program: &'static str, command: impl FnOnce(&mut Process<'_>) 
         errors: &mut std::io::stderr(),
     };
     let result = prepare().map_err(anyhow::Error::from).and_then(|()| command(&mut process));
-    wipe_stack();
+    stack::wipe();
     match result {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {

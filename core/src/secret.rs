@@ -122,12 +122,21 @@ impl From<&str> for SecretBytes {
     }
 }
 
-/// Overwrites the part of this thread's stack that functions used which have returned: ciphers keep keys there.
+/// As deep as this program's functions get on a stack, in bytes, and as much again.
+pub const DEEPEST: usize = 256 * 1024;
+
+/// Overwrites the part of this thread's stack that functions used which have returned, `depth` bytes of it: ciphers keep keys
+/// there.
 #[inline(never)]
-pub fn wipe_stack() {
-    const DEPTH: usize = 256 * 1024;
-    let mut frame = [0u8; DEPTH];
+pub fn wipe_stack(depth: usize) {
+    const AT_A_TIME: usize = 16 * 1024;
+    let mut frame = [0u8; AT_A_TIME];
     // Without it, the compiler may see that nobody reads the zeros.
+    black_box(&mut frame);
+    if let Some(rest) = depth.checked_sub(AT_A_TIME) {
+        wipe_stack(rest);
+    }
+    // Nor may the frame be given up before the next one is there.
     black_box(&mut frame);
 }
 

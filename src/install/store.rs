@@ -16,6 +16,7 @@ use crate::system::root::{Place, Root};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// The mode of a store, as sops-nix has it: all may pass, the group may list.
 const STORE_MODE: u32 = 0o751;
@@ -32,7 +33,7 @@ struct Others {
 
 /// The store, locked.
 pub(super) struct Store {
-    pub(super) dir: Dir,
+    pub(super) dir: Rc<Dir>,
     /// Its path below the root, after all links.
     pub(super) path: PathBuf,
     /// Whether it lies in memory, as far as that is known.
@@ -65,12 +66,13 @@ impl Store {
             return Err(others_can_write(path));
         }
         let lock = lock(above, name, &mut || say("waiting for another run to finish")).map_err(describe)?;
+        root.forget();
         let mut place = root.walk(path)?;
         if place.path != first.path {
             return Err(Error::new(format!("{} was moved while it was walked to", path.display())).help("run it again"));
         }
         let mut is_new = first.made || place.made;
-        let found = mount::mounted(&place.dir, place.above.as_ref()).map_err(describe)?;
+        let found = mount::mounted(&place.dir, place.above.as_deref()).map_err(describe)?;
         match (manifest.storage, found) {
             (Storage::UserDirectory, _) | (Storage::Ramfs, Mounted::Ramfs) | (Storage::Tmpfs, Mounted::Tmpfs) => {}
             // Mounting over it would hide the live generation before there is a new one.
@@ -92,7 +94,7 @@ impl Store {
                 is_new = true;
             }
         }
-        let dir = place.dir.reopen().map_err(describe)?;
+        let dir = Rc::new(place.dir.reopen().map_err(describe)?);
         check_owner(&dir, path)?;
         let mut store = Self { dir, path: place.path, in_memory: true, others: Others::default(), _lock: Some(lock) };
         let is_known = is_new || found == Mounted::Ramfs;
@@ -126,7 +128,7 @@ impl Store {
         if !user_mode && !place.trusted {
             return Err(others_can_write(path));
         }
-        let dir = place.dir.reopen().map_err(describe)?;
+        let dir = Rc::new(place.dir.reopen().map_err(describe)?);
         check_owner(&dir, path)?;
         if dir.read_text(OsStr::new(MARK)).map_err(describe)?.is_none() {
             return Ok(None);

@@ -8,9 +8,10 @@ use crate::plan::Ids;
 use crate::record::FileMark;
 use crate::secret::SecretBytes;
 use nix::errno::Errno;
-use nix::fcntl::{self, AtFlags, OFlag, RenameFlags};
+use nix::fcntl::{self, AtFlags, OFlag};
 use nix::sys::stat::{self, FileStat, Mode, SFlag};
 use nix::unistd::{self, Gid, Uid, UnlinkatFlags};
+use rustix::fs::{RenameFlags, renameat_with};
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -212,9 +213,10 @@ impl Dir {
 
     /// Moves `name` to `new_name` in this directory. A name that is taken is an error.
     pub fn rename_to_free(&self, name: &OsStr, new_name: &OsStr) -> io::Result<()> {
-        match fcntl::renameat2(&self.fd, name, &self.fd, new_name, RenameFlags::RENAME_NOREPLACE) {
+        use rustix::io::Errno;
+        match renameat_with(&self.fd, name, &self.fd, new_name, RenameFlags::NOREPLACE) {
             // A file system that does not know the flag, such as NFS: a second name, and then the first one goes.
-            Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => match self.look(name)? {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match self.look(name)? {
                 Standing::Directory if self.look(new_name)? == Standing::Nothing => self.rename(name, self, new_name),
                 Standing::Directory => Err(io::ErrorKind::AlreadyExists.into()),
                 _ => {
@@ -257,7 +259,7 @@ impl Dir {
 
     /// Swaps `name` with `other_name` in `other`.
     pub fn exchange(&self, name: &OsStr, other: &Dir, other_name: &OsStr) -> io::Result<()> {
-        Ok(fcntl::renameat2(&self.fd, name, &other.fd, other_name, RenameFlags::RENAME_EXCHANGE)?)
+        Ok(renameat_with(&self.fd, name, &other.fd, other_name, RenameFlags::EXCHANGE)?)
     }
 
     /// The names in this directory.

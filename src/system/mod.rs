@@ -12,6 +12,7 @@ pub mod mount;
 pub mod process;
 pub mod read;
 pub mod root;
+pub mod stack;
 pub mod stage;
 pub mod units;
 pub mod write;

@@ -11,25 +11,30 @@ use nix::errno::Errno;
 use nix::fcntl::readlinkat;
 use nix::sys::stat::{FileStat, SFlag, fstat};
 use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 
 /// The directory below which everything is installed: `/`, or the one that `--root` names.
 pub struct Root {
-    dir: Dir,
+    top: Step,
     is_host: bool,
     /// Whether this process has rights that the owners of directories on the way have not.
     wary: bool,
+    /// The directories above one that was walked to, as far as root alone can change what stands in them. A run walks to the
+    /// same places again and again.
+    known: RefCell<Vec<Step>>,
 }
 
 /// A directory that was walked to.
 pub struct Place {
     /// The directory.
-    pub dir: Dir,
+    pub dir: Rc<Dir>,
     /// The directory above it; `None` where it is the root itself.
-    pub above: Option<Dir>,
+    pub above: Option<Rc<Dir>>,
     /// Its path below the root, after all links.
     pub path: PathBuf,
     /// Whether this walk made it.
@@ -54,14 +59,10 @@ struct Stopped {
     why: Refused,
 }
 
-/// A walk that came to its end: the root, and the directories from there on.
-struct Walked {
-    top: Step,
-    steps: Vec<Step>,
-}
-
+/// A directory on the way.
+#[derive(Clone)]
 struct Step {
-    dir: Dir,
+    dir: Rc<Dir>,
     stat: FileStat,
     name: OsString,
     made: bool,
@@ -70,12 +71,15 @@ struct Step {
 impl Root {
     /// The root at `path`; `/` is the host itself.
     pub fn open(path: &Path) -> Result<Self> {
-        let dir = Dir::open_trusted(path).map_err(|error| {
+        let opened = Dir::open_trusted(path).and_then(|dir| Ok((dir.stat()?, dir)));
+        let (stat, dir) = opened.map_err(|error| {
             Error::new(format!("cannot open the root directory {}", path.display()))
                 .because(error)
                 .help("`--root` names a directory that exists")
         })?;
-        Ok(Self { dir, is_host: path == Path::new("/"), wary: users::get_effective_uid() == 0 })
+        let top = Step { dir: Rc::new(dir), stat, name: OsString::new(), made: false };
+        let wary = users::get_effective_uid() == 0;
+        Ok(Self { top, is_host: path == Path::new("/"), wary, known: RefCell::default() })
     }
 
     /// Whether this is the host itself.
@@ -87,21 +91,21 @@ impl Root {
     /// it, so that a home stays its user's.
     pub fn walk(&self, path: &Path) -> Result<Place> {
         match self.steps(path, Missing::Make).map_err(|stopped| refused(path, stopped))? {
-            Some(walked) => Ok(place(walked)),
+            Some(steps) => Ok(self.place(steps)),
             None => Err(Error::new(format!("{} vanished while it was walked to", path.display()))),
         }
     }
 
     /// Walks to the directory `path` if it is there, and makes nothing.
     pub fn find(&self, path: &Path) -> Result<Option<Place>> {
-        Ok(self.steps(path, Missing::Stop).map_err(|stopped| refused(path, stopped))?.map(place))
+        Ok(self.steps(path, Missing::Stop).map_err(|stopped| refused(path, stopped))?.map(|steps| self.place(steps)))
     }
 
     /// The same, and `None` also where this process does not go. An error is then one of the file system.
     pub fn find_where_allowed(&self, path: &Path) -> Result<Option<Place>> {
         let is_closed = |error: &io::Error| !self.wary && error.kind() == io::ErrorKind::PermissionDenied;
         match self.steps(path, Missing::Stop) {
-            Ok(walked) => Ok(walked.map(place)),
+            Ok(walked) => Ok(walked.map(|steps| self.place(steps))),
             Err(Stopped { why: Refused::Io(error), step }) if !is_closed(&error) => {
                 Err(refused(path, Stopped { why: Refused::Io(error), step }))
             }
@@ -109,18 +113,23 @@ impl Root {
         }
     }
 
-    fn steps(&self, path: &Path, on_missing: Missing) -> std::result::Result<Option<Walked>, Stopped> {
-        let mut steps: Vec<Step> = Vec::new();
+    /// Forgets the ways that were walked: another run may have mounted something there.
+    pub fn forget(&self) {
+        self.known.borrow_mut().clear();
+    }
+
+    /// The directories on the way to `path`, itself the last; `None` where there is nothing and nothing is made.
+    fn steps(&self, path: &Path, on_missing: Missing) -> std::result::Result<Option<Vec<Step>>, Stopped> {
         let stopped = |steps: &[Step], name: &OsStr, why| Stopped { step: location(steps).join(name), why };
-        let top = self.start().map_err(|error| stopped(&[], OsStr::new("/"), Refused::Io(error)))?;
         let mut pending: VecDeque<OsString> = names(path).collect();
+        let mut steps = self.recall(&mut pending);
         let mut links = 0;
         while let Some(name) = pending.pop_front() {
             if name == ".." {
                 steps.pop();
                 continue;
             }
-            match self.step(steps.last().unwrap_or(&top), &name, on_missing) {
+            match self.step(steps.last().unwrap_or(&self.top), &name, on_missing) {
                 Ok(Next::Directory(step)) => steps.push(step),
                 Ok(Next::Missing) => return Ok(None),
                 Ok(Next::Link(target)) => {
@@ -136,12 +145,37 @@ impl Root {
                 Err(why) => return Err(stopped(&steps, &name, why)),
             }
         }
-        Ok(Some(Walked { top, steps }))
+        self.remember(&steps);
+        Ok(Some(steps))
     }
 
-    fn start(&self) -> io::Result<Step> {
-        let dir = self.dir.open_anything(OsStr::new(".")).map(Dir::from_fd)?;
-        Ok(Step { stat: dir.stat()?, dir, name: OsString::new(), made: false })
+    /// The beginning of a way that is known. The directory that it leads to is always looked up: this run mounts something on it.
+    fn recall(&self, pending: &mut VecDeque<OsString>) -> Vec<Step> {
+        let known = self.known.borrow();
+        let common = known.iter().zip(pending.iter()).take_while(|(step, name)| step.name == **name).count();
+        let common = common.min(pending.len().saturating_sub(1));
+        pending.drain(..common);
+        known.iter().take(common).cloned().collect()
+    }
+
+    fn remember(&self, steps: &[Step]) {
+        let above = steps.split_last().map(|(_, above)| above).filter(|_| is_roots_alone(&self.top.stat));
+        let trusted = above.unwrap_or_default().iter().take_while(|step| is_roots_alone(&step.stat));
+        let mut known = self.known.borrow_mut();
+        let goes_on = trusted.clone().zip(known.iter()).all(|(new, old)| new.name == old.name);
+        if !goes_on || trusted.clone().count() > known.len() {
+            *known = trusted.cloned().collect();
+        }
+    }
+
+    fn place(&self, mut steps: Vec<Step>) -> Place {
+        let path = location(&steps);
+        let trusted = std::iter::once(&self.top).chain(&steps).all(|step| is_roots_alone(&step.stat));
+        let (last, above) = match steps.pop() {
+            Some(last) => (last, Some(steps.pop().unwrap_or_else(|| self.top.clone()).dir)),
+            None => (self.top.clone(), None),
+        };
+        Place { dir: last.dir, above, path, made: last.made, trusted }
     }
 
     fn step(&self, here: &Step, name: &OsStr, on_missing: Missing) -> std::result::Result<Next, Refused> {
@@ -172,7 +206,7 @@ impl Root {
         if self.wary && here.stat.st_uid != 0 && here.stat.st_uid != stat.st_uid {
             return Err(Refused::Foreign { owner: here.stat.st_uid, next: stat.st_uid });
         }
-        Ok(Next::Directory(Step { dir: Dir::from_fd(fd), stat, name: name.to_owned(), made }))
+        Ok(Next::Directory(Step { dir: Rc::new(Dir::from_fd(fd)), stat, name: name.to_owned(), made }))
     }
 
     /// Makes a directory that belongs to the owner of the one above. Root does this with that owner's rights, and nothing
@@ -196,16 +230,6 @@ fn is_roots_alone(directory: &FileStat) -> bool {
     let by_group = directory.st_mode & GROUP_WRITES != 0 && directory.st_gid != 0;
     let by_others = directory.st_mode & OTHERS_WRITE != 0;
     directory.st_uid == 0 && (directory.st_mode & STICKY != 0 || !by_group && !by_others)
-}
-
-fn place(Walked { top, mut steps }: Walked) -> Place {
-    let path = location(&steps);
-    let trusted = is_roots_alone(&top.stat) && steps.iter().all(|step| is_roots_alone(&step.stat));
-    let (last, above) = match steps.pop() {
-        Some(last) => (last, Some(steps.pop().unwrap_or(top).dir)),
-        None => (top, None),
-    };
-    Place { dir: last.dir, above, path, made: last.made, trusted }
 }
 
 /// Does `work` with the file-system rights of the owner of `above`. They are a property of the thread.
