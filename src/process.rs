@@ -9,15 +9,22 @@ use sops_install::system::machine::SECRET_VARIABLES;
 use sops_install::system::process::prepare;
 use sops_install::system::stack;
 use sops_install::voice::{Level, Voice};
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::CString;
 use std::fs::File;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
-/// From this size on, a block is a mapping of its own: glibc's limit is fixed below it in [`run`], that of musl is.
-const LARGE: usize = 2 * LARGEST_ON_THE_HEAP;
+// musl's own gives most pages back as soon as it can and asks for them again: a tenth of a run with one secret.
+#[cfg(target_env = "musl")]
+use dlmalloc::GlobalDlmalloc as System;
+#[cfg(not(target_env = "musl"))]
+use std::alloc::System;
+
+/// From this size on, a block is a mapping of its own: glibc's limit is fixed below it in [`run`]. Of other allocators this is not
+/// known.
+const LARGE: usize = if cfg!(target_env = "gnu") { 2 * LARGEST_ON_THE_HEAP } else { usize::MAX };
 const LARGEST_ON_THE_HEAP: usize = 128 * 1024;
 
 /// From this size on, the kernel is asked for large pages: there are a file's plaintext or ciphertext in such a block, all of
