@@ -87,11 +87,7 @@ impl Identities {
             true => ssh::parse(text, origin, host),
             false => age::parse(text, origin, host),
         };
-        self.found.extend(found.into_iter().map(|found| super::Identity {
-            public: found.public,
-            origin: origin.to_owned(),
-            opener: found.opener,
-        }));
+        self.found.extend(found.into_iter().map(|found| super::Identity { found, origin: origin.to_owned() }));
         for problem in problems {
             self.problem(origin, problem);
         }

@@ -15,6 +15,7 @@ mod post_quantum;
 mod ssh;
 mod ssh_key;
 
+use age::Found;
 pub use age::generate;
 pub(crate) use age::is_recipient;
 pub use load::recipients;
@@ -42,11 +43,9 @@ pub struct Identities {
 
 /// Something that may open master keys: a private key, or a program that has one.
 pub struct Identity {
-    /// Its public form for people: `age1…`, `ssh-rsa …`, a fingerprint; or what it is where that is not known yet.
-    pub public: String,
+    found: Found,
     /// Where it came from, for people.
     pub origin: String,
-    opener: Box<dyn Opener>,
 }
 
 /// The variables that name key sources, from the environment and the manifest's `environmentFile`.
@@ -71,9 +70,9 @@ trait Opener: Send + Sync {
     /// Whether [`decrypt_age`](Opener::decrypt_age) may ask a person, touch a hardware key or run a program.
     fn is_costly(&self) -> bool;
 
-    /// Whether `key` names it: the file was encrypted to it, or says so.
-    fn is_named(&self, key: &MasterKey) -> bool {
-        self.fits(key) == Fit::Named
+    /// Whether `key` names it: the file was encrypted to it, or says so. The name in the file is not authenticated.
+    fn is_named(&self, _key: &MasterKey) -> bool {
+        false
     }
 
     /// Whether it opens age files, for those who list what was tried.
@@ -95,9 +94,7 @@ trait Opener: Send + Sync {
 /// How likely an identity is to open a master key. The order is that in which identities are tried.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
 enum Fit {
-    /// The file names it.
-    Named,
-    /// It may fit, and trying costs nothing. The name in the file is not authenticated.
+    /// It may fit, and trying costs nothing.
     Free,
     /// It may fit, but trying may ask a person, touch a hardware key or run a program.
     Costly,
@@ -116,12 +113,10 @@ impl Identities {
         &self.problems
     }
 
-    /// Who opened these master keys, as far as they were opened by one of them: each with where it came from.
-    pub fn openers<'a>(&self, keys: impl Iterator<Item = &'a MasterKey>) -> Vec<String> {
+    /// Who opened these master keys, as far as they were opened by one of them: their positions in [`found`](Self::found).
+    pub fn openers<'a>(&self, keys: impl Iterator<Item = &'a MasterKey>) -> Vec<usize> {
         let openers = self.openers.lock().unwrap_or_else(PoisonError::into_inner);
-        let numbers = keys.filter_map(|key| openers.get(key.enc()?));
-        let identities = numbers.filter_map(|number| self.found.get(*number));
-        identities.map(|identity| printable(&format!("{} from {}", identity.public, identity.origin))).collect()
+        keys.filter_map(|key| openers.get(key.enc()?).copied()).collect()
     }
 
     /// How many master keys were opened so far.
@@ -129,8 +124,8 @@ impl Identities {
         self.opened.load(Ordering::Relaxed)
     }
 
-    fn add(&mut self, origin: &str, public: String, opener: impl Opener + 'static) {
-        self.found.push(Identity { public, origin: origin.to_owned(), opener: Box::new(opener) });
+    fn add(&mut self, origin: &str, name: String, opener: impl Opener + 'static) {
+        self.found.push(Identity { found: Found::named(name, opener), origin: origin.to_owned() });
     }
 
     fn problem(&mut self, origin: &str, problem: impl std::fmt::Display) {
@@ -139,29 +134,34 @@ impl Identities {
 }
 
 impl Identity {
+    /// What it is and where it came from, for people: `age1… from FILE`, without control characters.
+    pub fn described(&self) -> String {
+        printable(&format!("{} from {}", self.found.public(), self.origin))
+    }
+
     /// Whether it may open one of these master keys, as far as can be told without asking anyone.
     pub fn concerns<'a>(&self, mut keys: impl Iterator<Item = &'a MasterKey>) -> bool {
-        keys.any(|key| self.opener.fits(key) != Fit::No)
+        keys.any(|key| self.found.opener.fits(key) != Fit::No)
     }
 
     /// Whether one of these master keys names it.
     pub fn is_named<'a>(&self, mut keys: impl Iterator<Item = &'a MasterKey>) -> bool {
-        keys.any(|key| self.opener.is_named(key))
+        keys.any(|key| self.found.opener.is_named(key))
     }
 
     /// Whether it opens age files.
     pub fn is_for_age(&self) -> bool {
-        self.opener.is_for_age()
+        self.found.opener.is_for_age()
     }
 
     /// The age recipient, where sops and age encrypt files to it.
     pub fn recipient(&self) -> Option<String> {
-        self.opener.recipient().filter(|recipient| ssh::is_taken_as_recipient(recipient))
+        self.found.opener.recipient().filter(|recipient| ssh::is_taken_as_recipient(recipient))
     }
 
     /// What a key of the manifest was read as, in sops-nix's words: `age key with fingerprint age1…`.
     pub fn imported_as(&self) -> Option<String> {
-        let derived = self.opener.derived()?;
+        let derived = self.found.opener.derived()?;
         Some(match derived.starts_with("age1") {
             true => format!("age key with fingerprint {derived}"),
             false => format!("GPG key with fingerprint {}", derived.to_lowercase()),
@@ -176,9 +176,9 @@ impl Keyring for Identities {
         if let Some(answer) = question.as_ref().and_then(|question| answers().get(question).cloned()) {
             return answer;
         }
-        let openers = self.found.iter().map(|identity| &*identity.opener);
+        let openers = self.found.iter().map(|identity| &*identity.found.opener);
         let (opener, answer) = open(key, openers, |fit| match effort {
-            Effort::Free => matches!(fit, Fit::Named | Fit::Free),
+            Effort::Free => fit == Fit::Free,
             Effort::Costly => fit == Fit::Costly,
         });
         if let (Some(opener), Some(enc)) = (opener, key.enc()) {
@@ -191,7 +191,7 @@ impl Keyring for Identities {
     }
 
     fn decrypt_age(&self, file: &[u8]) -> Unwrapped {
-        self.counted(decrypt_age(file, self.found.iter().map(|identity| &*identity.opener)))
+        self.counted(decrypt_age(file, self.found.iter().map(|identity| &*identity.found.opener)))
     }
 }
 
@@ -213,11 +213,12 @@ fn open<'a>(
     let mut candidates: Vec<(Fit, usize, &dyn Opener)> =
         openers.enumerate().map(|(number, opener)| (opener.may_open(key), number, opener)).collect();
     candidates.retain(|(fit, ..)| wanted(*fit));
-    // Costs may change at any time: a key is unlocked for another file. They are asked for once.
-    candidates.sort_by_cached_key(|(fit, _, opener)| (*fit, opener.is_costly()));
+    // Costs may change at any time: a key is unlocked for another file. They are asked for once. Where there is one candidate, it
+    // need not say whether it is named.
+    candidates.sort_by_cached_key(|(fit, _, opener)| (*fit, !opener.is_named(key), opener.is_costly()));
     let mut opened_by = None;
     let answer = first(candidates.into_iter().map(|(fit, number, opener)| match (opener.open(key), fit) {
-        (Unwrapped::NotMine, Fit::Named) => {
+        (Unwrapped::NotMine, Fit::Free) if opener.is_named(key) => {
             Broken::File("its `enc` is not encrypted to the key that it names".to_owned()).into()
         }
         (answer, _) => {

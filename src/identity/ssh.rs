@@ -30,7 +30,7 @@ pub(super) fn parse(text: &SecretBytes, origin: &str, host: &Arc<dyn Host>) -> (
         true => {
             let names = names(&key);
             let public = names.first().map_or("an SSH key that is locked", |name| name).to_owned();
-            Ok(vec![Found::new(public, Locked::new(key, names, origin, host))])
+            Ok(vec![Found::named(public, Locked::new(key, names, origin, host))])
         }
         false => uses(&key),
     });
@@ -44,18 +44,17 @@ pub(super) fn parse(text: &SecretBytes, origin: &str, host: &Arc<dyn Host>) -> (
 fn uses(key: &SshKey) -> Result<Vec<Found>, String> {
     let mut found = Vec::new();
     if let Some(seed) = key.ed25519_seed() {
-        let age = from_seed(&seed)?;
-        found.push(Found::new(age.recipient(), age));
+        found.push(Found::new(from_seed(&seed)?));
     }
     let text = key.to_openssh()?;
     let native = ::age::ssh::Identity::from_buffer(text.expose(), None)
         .map_err(|_| "is no SSH key that age can use".to_owned())?;
     if let Some(line) = key.public().and_then(line) {
-        found.push(Found::new(line.clone(), AgeKey::new(native, line)));
+        found.push(Found::new(AgeKey::new(native, line)));
     }
     if key.rsa().is_some() {
         let pgp = PgpKey::from_ssh(key)?;
-        found.push(Found::new(format!("pgp {}", pgp.fingerprint()), pgp));
+        found.push(Found::named(format!("pgp {}", pgp.fingerprint()), pgp));
     }
     Ok(found)
 }
@@ -142,10 +141,13 @@ pub(super) fn is_taken_as_recipient(recipient: &str) -> bool {
 impl Opener for PgpKey {
     fn fits(&self, key: &MasterKey) -> Fit {
         match key {
-            MasterKey::Pgp { fingerprint, .. } if fingerprint.eq_ignore_ascii_case(&self.fingerprint()) => Fit::Named,
             MasterKey::Pgp { .. } => Fit::Free,
             _ => Fit::No,
         }
+    }
+
+    fn is_named(&self, key: &MasterKey) -> bool {
+        matches!(key, MasterKey::Pgp { fingerprint, .. } if fingerprint.eq_ignore_ascii_case(&self.fingerprint()))
     }
 
     fn open(&self, key: &MasterKey) -> Unwrapped {
@@ -202,7 +204,7 @@ mod tests {
         let publics = |name: &str| -> Vec<String> {
             let (found, problems, _) = parsed(&fixture(name), Machine::default());
             assert!(problems.is_empty(), "{problems:?}");
-            found.iter().map(|found| found.public.chars().take(12).collect()).collect()
+            found.iter().map(|found| found.public().chars().take(12).collect()).collect()
         };
         assert_eq!(publics("ssh_ed25519"), ["age12axagr7f", "ssh-ed25519 "]);
         let rsa = publics("ssh_rsa");
@@ -216,10 +218,10 @@ mod tests {
         let [found] = found.as_slice() else { panic!("not one") };
         let key = |recipient: &str| MasterKey::Age { recipient: recipient.into(), enc: "no armor".into() };
         assert!(found.opener.fits(&key("age1x")) == Fit::No);
-        assert!(found.opener.fits(&key(&found.public)) == Fit::Costly);
+        assert!(found.opener.fits(&key(&found.public())) == Fit::Costly);
         for _ in 0..2 {
-            assert!(matches!(found.opener.open(&key(&found.public)), Unwrapped::Broken(_)));
-            assert!(found.opener.fits(&key(&found.public)) == Fit::Costly);
+            assert!(matches!(found.opener.open(&key(&found.public())), Unwrapped::Broken(_)));
+            assert!(found.opener.fits(&key(&found.public())) == Fit::Costly);
         }
         assert_eq!(*machine.happened.lock().unwrap(), ["Passphrase of the SSH key /key"]);
     }
@@ -238,7 +240,7 @@ mod tests {
     fn a_wrong_passphrase_is_asked_for_again_but_not_for_ever() {
         let machine = Machine { answer: Some("wrong"), ..Machine::default() };
         let (found, _, machine) = parsed(&fixture("ssh_ed25519_locked"), machine);
-        let key = MasterKey::Age { recipient: found[0].public.clone(), enc: String::new() };
+        let key = MasterKey::Age { recipient: found[0].public(), enc: String::new() };
         for _ in 0..2 {
             let Unwrapped::Broken(reasons) = found[0].opener.open(&key) else { panic!("it opens") };
             assert_eq!(reasons, [Broken::Identity("/key: the passphrase is wrong".into())]);

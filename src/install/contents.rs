@@ -4,7 +4,7 @@ use super::Run;
 use super::origin::Sources;
 use super::steps::Milliseconds;
 use crate::error::{Error, Result};
-use crate::identity::Identities;
+use crate::identity::{Identities, Identity};
 use crate::manifest::name::Name;
 use crate::manifest::{Manifest, Template};
 use crate::open::{self, Means, Opened};
@@ -42,7 +42,7 @@ pub(super) fn contents(
     let open_large = |path: &Path| sources.open_large(path);
     let opened = open::open(plan, &Means { keyring: identities, identities, read: &read, open_large: &open_large });
     run.steps.end("decryption");
-    tell_opened(&opened.opened, run);
+    tell_opened(&opened.opened, identities, run);
     for notice in &opened.notices {
         (run.site.say)(notice);
     }
@@ -70,9 +70,11 @@ pub(super) fn contents(
 }
 
 /// Tells which identity opened which file, where that is asked for.
-pub(super) fn tell_opened(opened: &[Opened], run: &mut Run<'_>) {
+pub(super) fn tell_opened(opened: &[Opened], identities: &Identities, run: &mut Run<'_>) {
     if run.verbose {
         for Opened { path, by, took } in opened {
+            let by = by.iter().filter_map(|number| identities.found().get(*number)).map(Identity::described);
+            let by: Vec<String> = by.collect();
             let by = if by.is_empty() { String::new() } else { format!(" by {}", by.join(" and ")) };
             (run.site.say)(&format!("{} was opened{by}, in {}", path.display(), Milliseconds(*took)));
         }

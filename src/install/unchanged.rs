@@ -69,7 +69,7 @@ pub(super) fn find<'m, 'a: 'm>(
         return None;
     }
     run.steps.end("store");
-    tell_opened(&opened, run);
+    tell_opened(&opened, identities, run);
     tell_problems(identities, run);
     Some((held, seen))
 }

@@ -240,7 +240,7 @@ pub(super) fn locked_age(broken: &[Broken], identities: &Identities) -> Error {
 fn tried(error: Error, identities: &Identities, concerns: impl Fn(&Identity) -> bool) -> Error {
     let worth_a_word = |identity: &&Identity| identity.is_for_age() || concerns(identity);
     let found = identities.found().iter().filter(worth_a_word);
-    let found: Vec<String> = found.map(|identity| format!("{} from {}", identity.public, identity.origin)).collect();
+    let found: Vec<String> = found.map(Identity::described).collect();
     let error = match found.is_empty() {
         true => error.note("there is no identity here"),
         false => error.list("the identities here are", found),

@@ -44,8 +44,8 @@ pub struct Contents {
 pub struct Opened {
     /// Where it lies.
     pub path: PathBuf,
-    /// The identities that opened it, each with where it came from; none for a plain age file.
-    pub by: Vec<String>,
+    /// The identities that opened it, as positions in [`Identities::found`]; none for a plain age file.
+    pub by: Vec<usize>,
     /// How long that took, from reading it to the last value.
     pub took: Duration,
 }
@@ -139,11 +139,7 @@ fn open_file(plan: &Plan<'_>, file: &SopsFile<'_>, means: &Means<'_>) -> Content
 type Wanted<'a> = (usize, Source<'a>, &'a Secret);
 
 /// What is wanted of a file, and who opened it.
-fn open_wanted(
-    file: &SopsFile<'_>,
-    wanted: &[Wanted<'_>],
-    means: &Means<'_>,
-) -> Result<(Contents, Vec<String>), Error> {
+fn open_wanted(file: &SopsFile<'_>, wanted: &[Wanted<'_>], means: &Means<'_>) -> Result<(Contents, Vec<usize>), Error> {
     if let Some((verified, by)) = sieve(file, wanted, means) {
         let contents = take_all(file.path, verified, wanted);
         if contents.failures.is_empty() {
@@ -177,7 +173,7 @@ fn take_all(path: &Path, mut verified: VerifiedFile, wanted: &[Wanted<'_>]) -> C
 }
 
 /// Opens a large file without holding all of it; `None` where that cannot be, or where it would not do.
-fn sieve(file: &SopsFile<'_>, wanted: &[Wanted<'_>], means: &Means<'_>) -> Option<(VerifiedFile, Vec<String>)> {
+fn sieve(file: &SopsFile<'_>, wanted: &[Wanted<'_>], means: &Means<'_>) -> Option<(VerifiedFile, Vec<usize>)> {
     let first = |(.., secret): &Wanted<'_>| match &secret.key {
         KeyRequest::Key(key) => key.parts().into_iter().next().map(Cow::into_owned),
         KeyRequest::Whole | KeyRequest::KeyOrWhole(_) => None,
@@ -202,11 +198,11 @@ enum Unlocked {
     /// A plain age file has none: it is decrypted.
     Age(VerifiedFile),
     /// One of sops, its data key, and who gave that.
-    Sops(Box<EncryptedFile>, DataKey, Vec<String>),
+    Sops(Box<EncryptedFile>, DataKey, Vec<usize>),
 }
 
 /// The file, and who opened it.
-fn verify(path: &Path, format: Format, means: &Means<'_>) -> Result<(VerifiedFile, Vec<String>), Error> {
+fn verify(path: &Path, format: Format, means: &Means<'_>) -> Result<(VerifiedFile, Vec<usize>), Error> {
     match unlock_file(path, format, means)? {
         Unlocked::Age(file) => Ok((file, Vec::new())),
         Unlocked::Sops(encrypted, key, by) => {
@@ -236,7 +232,7 @@ fn unlock_file(path: &Path, format: Format, means: &Means<'_>) -> Result<Unlocke
 }
 
 /// The data key of a file, and who gave it.
-fn recover(path: &Path, metadata: &Metadata, means: &Means<'_>) -> Result<(DataKey, Vec<String>), Error> {
+fn recover(path: &Path, metadata: &Metadata, means: &Means<'_>) -> Result<(DataKey, Vec<usize>), Error> {
     let key = data_key::recover(metadata, means.keyring)
         .map_err(|error| explain::locked(error, path, metadata, means.identities))?;
     let keys = metadata.key_groups.iter().flat_map(KeyGroup::in_order);

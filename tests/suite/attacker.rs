@@ -5,8 +5,9 @@
 
 use crate::common::{has, say, skip};
 use crate::machine::{Machine, USER};
-use nix::fcntl::{AT_FDCWD, OFlag, RenameFlags, renameat2};
+use nix::fcntl::OFlag;
 use nix::unistd::{Gid, Uid, mkfifo, setfsgid, setfsuid};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, lchown, symlink};
@@ -72,7 +73,7 @@ impl Attack {
     }
 
     fn rename(&self, from: &str, to: &str, flags: RenameFlags) -> bool {
-        renameat2(AT_FDCWD, &self.home.join(from), AT_FDCWD, &self.home.join(to), flags).is_ok()
+        renameat_with(CWD, self.home.join(from), CWD, self.home.join(to), flags).is_ok()
     }
 
     /// Swaps, until all is over. Nothing is ever written over: what is missing afterwards, the program has lost.
@@ -92,23 +93,23 @@ impl Attack {
             // Half of it goes for the names that are wanted, half for those that are used on the way.
             let target = if any(2) == 0 { TARGETS[any(4)] } else { target };
             let hit = match any(16) {
-                0 | 1 => self.rename("sub", DIRECTORIES[1 + any(3)], RenameFlags::RENAME_EXCHANGE),
+                0 | 1 => self.rename("sub", DIRECTORIES[1 + any(3)], RenameFlags::EXCHANGE),
                 2 => {
                     // What was moved aside comes back as something to attack with.
                     let backup = format!("{}.backup{}", TARGETS[any(4)], ["", "2", "3"][any(3)]);
                     let free = format!("old-{}", any(1 << 30));
-                    self.rename(&backup, piece, RenameFlags::RENAME_NOREPLACE)
-                        || self.rename(&backup, &free, RenameFlags::RENAME_NOREPLACE)
+                    self.rename(&backup, piece, RenameFlags::NOREPLACE)
+                        || self.rename(&backup, &free, RenameFlags::NOREPLACE)
                 }
                 3 if self.made.load(Ordering::Relaxed) < 400 => {
                     let number = self.made.fetch_add(1, Ordering::Relaxed);
                     let file = format!("made-{number}");
                     fs::write(self.home.join(&file), format!("saved {number}.")).unwrap();
-                    self.rename(&file, target, [RenameFlags::RENAME_NOREPLACE, RenameFlags::RENAME_EXCHANGE][any(2)])
+                    self.rename(&file, target, [RenameFlags::NOREPLACE, RenameFlags::EXCHANGE][any(2)])
                 }
-                4 => self.rename(target, piece, RenameFlags::RENAME_NOREPLACE),
-                5 | 6 => self.rename(piece, target, RenameFlags::RENAME_NOREPLACE),
-                _ => self.rename(piece, target, RenameFlags::RENAME_EXCHANGE),
+                4 => self.rename(target, piece, RenameFlags::NOREPLACE),
+                5 | 6 => self.rename(piece, target, RenameFlags::NOREPLACE),
+                _ => self.rename(piece, target, RenameFlags::EXCHANGE),
             };
             if any(8) == 0 {
                 // So that some steps of an install find what the step before has left.
@@ -368,7 +369,7 @@ fn a_directory_that_is_swapped_in_during_the_exchange_keeps_its_place_and_all_in
     let Some(machine) = Machine::new(test).filter(|_| has_strace(test)) else { return };
     machine.sandbox.write("home/roots/deep/f", "root's");
     let output = meanwhile(&machine, "renameat2", |home| {
-        renameat2(AT_FDCWD, &home.join("roots"), AT_FDCWD, &home.join("b"), RenameFlags::RENAME_EXCHANGE).unwrap();
+        renameat_with(CWD, home.join("roots"), CWD, home.join("b"), RenameFlags::EXCHANGE).unwrap();
     });
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{said}");
