@@ -5,12 +5,11 @@
 
 use crate::common::{has, say, skip};
 use crate::machine::{Machine, USER};
-use nix::fcntl::OFlag;
 use nix::unistd::{Gid, Uid, mkfifo, setfsgid, setfsuid};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, lchown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -160,8 +159,8 @@ fn names(directory: &Path) -> Vec<u8> {
 
 /// Opens whatever stands at a path, a link too, and not to read it.
 fn hold(path: &Path) -> fs::File {
-    let flags = (OFlag::O_PATH | OFlag::O_NOFOLLOW).bits();
-    fs::File::options().read(true).custom_flags(flags).open(path).unwrap()
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    fs::File::from(rustix::fs::open(path, flags, rustix::fs::Mode::empty()).unwrap())
 }
 
 /// A home that its user fights for, with things of root's and of others in it.

@@ -4,7 +4,7 @@
 //! The texts are in `snapshots/suite__bad_input__*.snap`, one after the other: whoever changes them should read them as an
 //! administrator does at night.
 
-use crate::common::{Sandbox, encrypted, fixture, has};
+use crate::common::{Sandbox, encrypted, fixture, has, skip};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
@@ -27,22 +27,42 @@ enum Kind {
 
 #[test]
 fn bad_manifests_are_errors_with_a_remedy() {
-    insta::assert_snapshot!("manifests", said_of_all(Kind::Manifest, "manifests"));
+    let said = said_of_all(Kind::Manifest, "manifests");
+    if has_texts_of_glibc("bad_input::manifests") {
+        insta::assert_snapshot!("manifests", said);
+    }
 }
 
 #[test]
 fn bad_manifests_of_sops_nix_are_errors_with_a_remedy() {
-    insta::assert_snapshot!("manifests_of_sops_nix", said_of_all(Kind::Manifest, "manifests-of-sops-nix"));
+    let said = said_of_all(Kind::Manifest, "manifests-of-sops-nix");
+    if has_texts_of_glibc("bad_input::manifests_of_sops_nix") {
+        insta::assert_snapshot!("manifests_of_sops_nix", said);
+    }
 }
 
 #[test]
 fn bad_key_files_are_errors_with_a_remedy() {
-    insta::assert_snapshot!("keys", said_of_all(Kind::Key, "keys"));
+    let said = said_of_all(Kind::Key, "keys");
+    if has_texts_of_glibc("bad_input::keys") {
+        insta::assert_snapshot!("keys", said);
+    }
 }
 
 #[test]
 fn bad_sops_files_are_errors_with_a_remedy() {
-    insta::assert_snapshot!("sops", said_of_all(Kind::Sops, "sops"));
+    let said = said_of_all(Kind::Sops, "sops");
+    if has_texts_of_glibc("bad_input::sops") {
+        insta::assert_snapshot!("sops", said);
+    }
+}
+
+/// Whether the errors of the kernel are in glibc's words here.
+fn has_texts_of_glibc(test: &str) -> bool {
+    if !cfg!(target_env = "gnu") {
+        skip(test, "glibc, whose texts of errors are compared");
+    }
+    cfg!(target_env = "gnu")
 }
 
 /// What is said of each file in a directory of the bad fixtures, and of what is no file.

@@ -153,7 +153,7 @@ fn a_file_that_several_hosts_need_is_read_once() {
     let sandbox = Sandbox::new();
     fleet(&sandbox);
     let output = std::process::Command::new("strace")
-        .args(["-f", "-qq", "-e", "trace=openat", "-o"])
+        .args(["-f", "-qq", "-e", "trace=?open,openat", "-o"])
         .arg(sandbox.path("trace"))
         .args([env!("CARGO_BIN_EXE_sops-install"), "check", "--hosts", "fleet.yaml"])
         .current_dir(sandbox.path(""))

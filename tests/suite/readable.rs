@@ -109,7 +109,7 @@ fn no_file_is_readable_to_anyone_before_it_is_complete_and_its_owners() {
                 Some((false, steps)) => elsewhere.push(steps),
                 None => {}
             },
-            "openat" => {}
+            "open" | "openat" => {}
             _ => panic!("{line}"),
         }
     }
