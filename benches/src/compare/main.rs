@@ -16,6 +16,10 @@ pub(crate) enum Who {
     Ours,
     /// A second one, with nothing changed.
     Again,
+    /// A first run of the build that has its C library in it.
+    Static,
+    /// A second one, with nothing changed.
+    StaticAgain,
     /// sops-nix's `sops-install-secrets`.
     Peer,
     /// `sops decrypt --extract` of one secret.
@@ -27,16 +31,25 @@ pub(crate) enum Who {
 }
 
 impl Who {
-    const ALL: [Self; 6] = [Self::Ours, Self::Again, Self::Peer, Self::Sops, Self::Floor, Self::Ciphers];
+    const ALL: [Self; 8] =
+        [Self::Ours, Self::Again, Self::Static, Self::StaticAgain, Self::Peer, Self::Sops, Self::Floor, Self::Ciphers];
 
     /// What is run one after the other. A second run follows its first.
-    const TURNS: [&[Self]; 5] =
-        [&[Self::Ours, Self::Again], &[Self::Peer], &[Self::Sops], &[Self::Floor], &[Self::Ciphers]];
+    const TURNS: [&[Self]; 6] = [
+        &[Self::Ours, Self::Again],
+        &[Self::Peer],
+        &[Self::Static, Self::StaticAgain],
+        &[Self::Sops],
+        &[Self::Floor],
+        &[Self::Ciphers],
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ours => "sops-install",
             Self::Again => "second run",
+            Self::Static => "static",
+            Self::StaticAgain => "static, second run",
             Self::Peer => "sops-install-secrets",
             Self::Sops => "sops, one secret",
             Self::Floor => "floor",
@@ -84,6 +97,7 @@ fn main() -> io::Result<()> {
         inputs: needed("INPUTS")?,
         run: needed("RUN_DIRECTORY")?,
         ours: needed("SOPS_INSTALL")?,
+        ours_static: variable("SOPS_INSTALL_STATIC"),
         peer: variable("SOPS_INSTALL_SECRETS"),
         sops: variable("SOPS"),
         floor: needed("FLOOR")?,
@@ -114,7 +128,7 @@ fn main() -> io::Result<()> {
             }
         }
     }
-    for who in [Who::Ours, Who::Peer] {
+    for who in [Who::Ours, Who::Static, Who::Peer] {
         if cases.contains(&"yaml-pgp-100") && machine.runs(who, "yaml-pgp-100") {
             results.gpg_runs.insert(who, machine.gpg_runs(who, "yaml-pgp-100")?);
         }

@@ -50,8 +50,8 @@ impl Results {
         for who in Who::ALL {
             let _ = write!(text, " {} |", who.name());
         }
-        text += " to sops-install-secrets | to the floor |\n|---|";
-        text += &"---:|".repeat(Who::ALL.len() + 2);
+        text += " to sops-install-secrets | static, to the same | to the floor |\n|---|";
+        text += &"---:|".repeat(Who::ALL.len() + 3);
         text += "\n";
         let cell =
             |value: Option<f64>, digits: usize| value.map_or("–".to_owned(), |value| format!("{value:.digits$}"));
@@ -60,7 +60,9 @@ impl Results {
             for who in Who::ALL {
                 let _ = write!(text, " {} |", cell(self.time(case, who), 1));
             }
-            let _ = write!(text, " {} |", cell(self.ratio((case, Who::Ours), (case, Who::Peer)), 4));
+            for who in [Who::Ours, Who::Static] {
+                let _ = write!(text, " {} |", cell(self.ratio((case, who), (case, Who::Peer)), 4));
+            }
             let _ = writeln!(text, " {} |", cell(self.ratio((case, Who::Ours), (case, Who::Floor)), 2));
         }
         text += "\nMost memory in RAM at once, in MiB:\n\n| case |";
@@ -84,37 +86,59 @@ impl Results {
         Some(self.time(case, who)? / self.time(other_case, other)?)
     }
 
-    /// Each goal, what was measured, and whether it is met.
+    /// Each goal, what was measured of both builds, and whether it is met.
     pub(crate) fn goals(&self, machine: &Machine) -> io::Result<String> {
-        let ours = |case| (case, Who::Ours);
-        let ratios = [
-            ("1 secret, to sops-install-secrets", 0.10, self.ratio(ours("yaml-age-1"), ("yaml-age-1", Who::Peer))),
-            ("100 secrets, to the same", 0.015, self.ratio(ours("yaml-age-100"), ("yaml-age-100", Who::Peer))),
-            ("1,000 secrets, to the same", 0.002, self.ratio(ours("yaml-age-1000"), ("yaml-age-1000", Who::Peer))),
-            ("10,000 secrets, to the floor", 1.6, self.ratio(ours("yaml-age-10000"), ("yaml-age-10000", Who::Floor))),
-            ("10,000 secrets, to 1,000", 11.0, self.ratio(ours("yaml-age-10000"), ours("yaml-age-1000"))),
-            ("second run, to the first", 0.6, self.ratio(("yaml-age-1000", Who::Again), ours("yaml-age-1000"))),
-            ("64 MiB, to the ciphers", 1.5, self.ratio(ours("binary-age-64M"), ("binary-age-64M", Who::Ciphers))),
-        ];
-        let mut text = String::from("\n| goal | at most | measured | |\n|---|---:|---:|---|\n");
-        let mut line = |goal: &str, most: f64, measured: Option<f64>, digits: usize| {
-            let Some(measured) = measured else { return };
-            let met = if measured <= most { "met" } else { "NOT MET" };
-            let _ = writeln!(text, "| {goal} | {most} | {measured:.digits$} | {met} |");
-        };
-        for (goal, most, measured) in ratios {
-            line(goal, most, measured, 4);
+        let mut goals = Vec::new();
+        for (who, again) in [(Who::Ours, Who::Again), (Who::Static, Who::StaticAgain)] {
+            goals.push(self.goals_of(who, again, machine)?);
         }
-        for (who, runs) in &self.gpg_runs {
-            line(&format!("gpg runs for 100 secrets of one file, {}", who.name()), 1.0, Some(*runs as f64), 0);
+        let mut text = String::from("\n| goal | at most | sops-install | | static | |\n|---|---:|---:|---|---:|---|\n");
+        for (number, goal) in goals.iter().flatten().take(goals.first().map_or(0, Vec::len)).enumerate() {
+            let cells: Vec<String> = goals.iter().filter_map(|goals| Some(goals.get(number)?.cells())).collect();
+            if goals.iter().any(|goals| goals.get(number).is_some_and(|goal| goal.measured.is_some())) {
+                let _ = writeln!(text, "| {} | {} | {} |", goal.what, goal.most, cells.join(" | "));
+            }
         }
-        for case in self.cases() {
-            let most = 8.0 + 3.0 * largest_plaintext(machine, case)?;
-            line(&format!("most memory, {case}, MiB"), (most * 10.0).round() / 10.0, self.peak(case, Who::Ours), 1);
-        }
-        let size = fs::metadata(&machine.ours)?.len() as f64 / f64::from(1 << 20);
-        line("the program, MiB", 5.0, Some(size), 2);
         Ok(text)
+    }
+
+    /// The goals for one build, of which `again` are the second runs.
+    fn goals_of(&self, who: Who, again: Who, machine: &Machine) -> io::Result<Vec<Goal>> {
+        let ours = |case| (case, who);
+        let ratio = |what: &str, most, measured| Goal { what: what.to_owned(), most, measured, digits: 4 };
+        let mut goals = vec![
+            ratio("1 secret, to sops-install-secrets", 0.10, self.ratio(ours("yaml-age-1"), ("yaml-age-1", Who::Peer))),
+            ratio("100 secrets, to the same", 0.015, self.ratio(ours("yaml-age-100"), ("yaml-age-100", Who::Peer))),
+            ratio("1,000 secrets, to the same", 0.002, self.ratio(ours("yaml-age-1000"), ("yaml-age-1000", Who::Peer))),
+            ratio(
+                "10,000 secrets, to the floor",
+                1.6,
+                self.ratio(ours("yaml-age-10000"), ("yaml-age-10000", Who::Floor)),
+            ),
+            ratio("10,000 secrets, to 1,000", 11.0, self.ratio(ours("yaml-age-10000"), ours("yaml-age-1000"))),
+            ratio("second run, to the first", 0.6, self.ratio(("yaml-age-1000", again), ours("yaml-age-1000"))),
+            ratio("64 MiB, to the ciphers", 1.5, self.ratio(ours("binary-age-64M"), ("binary-age-64M", Who::Ciphers))),
+        ];
+        let gpg_runs = self.gpg_runs.get(&who).map(|runs| *runs as f64);
+        goals.push(Goal {
+            what: "gpg runs for 100 secrets of one file".into(),
+            most: 1.0,
+            measured: gpg_runs,
+            digits: 0,
+        });
+        for case in self.cases() {
+            let most = ((8.0 + 3.0 * largest_plaintext(machine, case)?) * 10.0).round() / 10.0;
+            goals.push(Goal {
+                what: format!("most memory, {case}, MiB"),
+                most,
+                measured: self.peak(case, who),
+                digits: 1,
+            });
+        }
+        let size = machine.program(who).map(fs::metadata).transpose()?;
+        let size = size.map(|file| file.len() as f64 / f64::from(1 << 20));
+        goals.push(Goal { what: "the program, MiB".into(), most: 5.0, measured: size, digits: 2 });
+        Ok(goals)
     }
 
     /// All samples: for each case and program the times in seconds and the peaks in KiB.
@@ -135,6 +159,23 @@ impl Results {
             })
             .collect();
         format!("[\n{}\n]\n", entries.join(",\n"))
+    }
+}
+
+/// What is to be reached.
+struct Goal {
+    what: String,
+    most: f64,
+    measured: Option<f64>,
+    digits: usize,
+}
+
+impl Goal {
+    /// What was measured, and whether that is enough, as two cells of a table.
+    fn cells(&self) -> String {
+        let Some(measured) = self.measured else { return "– | ".to_owned() };
+        let met = if measured <= self.most { "met" } else { "NOT MET" };
+        format!("{measured:.*} | {met}", self.digits)
     }
 }
 

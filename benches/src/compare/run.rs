@@ -16,6 +16,8 @@ pub(crate) struct Machine {
     /// Where secrets go. It is removed before each run.
     pub(crate) run: PathBuf,
     pub(crate) ours: PathBuf,
+    /// The build that has its C library in it.
+    pub(crate) ours_static: Option<PathBuf>,
     pub(crate) peer: Option<PathBuf>,
     pub(crate) sops: Option<PathBuf>,
     pub(crate) floor: PathBuf,
@@ -26,6 +28,7 @@ impl Machine {
     pub(crate) fn runs(&self, who: Who, case: &str) -> bool {
         match who {
             Who::Ours | Who::Again | Who::Floor => true,
+            Who::Static | Who::StaticAgain => self.ours_static.is_some(),
             Who::Ciphers => case.starts_with("binary"),
             // It decrypts the whole file for each secret, and would take an hour.
             Who::Peer => self.peer.is_some() && !case.ends_with("-10000"),
@@ -39,22 +42,30 @@ impl Machine {
         let mut command = self.command(who, case)?;
         match who {
             // It finds what the run before it installed.
-            Who::Again => {}
+            Who::Again | Who::StaticAgain => {}
             Who::Floor | Who::Ciphers => {
                 self.clear()?;
                 self.mount()?;
             }
-            Who::Ours | Who::Peer | Who::Sops => self.clear()?,
+            Who::Ours | Who::Static | Who::Peer | Who::Sops => self.clear()?,
         }
         run(&mut command)
+    }
+
+    /// A build of `sops-install`.
+    pub(crate) fn program(&self, who: Who) -> Option<&Path> {
+        match who {
+            Who::Static | Who::StaticAgain => self.ours_static.as_deref(),
+            _ => Some(&self.ours),
+        }
     }
 
     fn command(&self, who: Who, case: &str) -> io::Result<Command> {
         let directory = self.inputs.join(case);
         let missing = || io::Error::other("the program is not there");
         let mut command = match who {
-            Who::Ours | Who::Again => {
-                let mut command = Command::new(&self.ours);
+            Who::Ours | Who::Again | Who::Static | Who::StaticAgain => {
+                let mut command = Command::new(self.program(who).ok_or_else(missing)?);
                 command.arg("install").arg(directory.join("manifest.json"));
                 command
             }
