@@ -308,3 +308,44 @@ fn user(uid: u32) -> String {
         None => format!("the user with the number {uid}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    /// The number of the directory that a walk comes to, and of the one that stands there.
+    fn walked(root: &Root, place: &Path, path: &str) -> (u64, u64) {
+        let walked = root.find(Path::new(path)).unwrap().unwrap();
+        (walked.dir.stat().unwrap().st_ino, fs::metadata(place.join(path)).unwrap().ino())
+    }
+
+    #[test]
+    fn only_ways_that_root_alone_can_change_are_known() {
+        if users::get_effective_uid() != 0 {
+            println!(
+                "SKIPPED only_ways_that_root_alone_can_change_are_known: only root has directories that others cannot change"
+            );
+            return;
+        }
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        for (mode, is_known) in [(0o755, true), (0o1777, true), (0o777, false)] {
+            fs::create_dir_all(path("a/b/c")).unwrap();
+            fs::set_permissions(path("a"), Permissions::from_mode(mode)).unwrap();
+            let root = Root::open(place.path()).unwrap();
+            let here = |path| walked(&root, place.path(), path);
+            let is_right = |(came_to, stands): (u64, u64)| came_to == stands;
+            assert!(is_right(here("a/b/c")) && is_right(here("a/b")), "{mode:o}");
+            fs::rename(path("a/b"), path("a/old")).unwrap();
+            fs::create_dir_all(path("a/b/c")).unwrap();
+            assert_eq!(is_right(here("a/b/c")), !is_known, "{mode:o}");
+            // What a path leads to is always looked up: something may have been mounted there.
+            assert!(is_right(here("a/b")), "{mode:o}");
+            root.forget();
+            assert!(is_right(here("a/b/c")), "{mode:o}");
+            fs::remove_dir_all(path("a")).unwrap();
+        }
+    }
+}

@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn what_was_used_is_seen() {
         if !nix::unistd::geteuid().is_root() {
-            println!("SKIPPED what_was_used_is_seen: only root may look into the pages of a process");
+            eprintln!("SKIPPED what_was_used_is_seen: only root may look into the pages of a process");
             return;
         }
         let (little, more) = (depth_after(|| ()).unwrap(), depth_after(use_stack::<150_000>).unwrap());

@@ -7,7 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// What is run, and where.
 pub(crate) struct Machine {
@@ -128,6 +129,8 @@ impl Machine {
     /// Removes what the last run left, and makes a place as `/run` is one: a tmpfs.
     pub(crate) fn clear(&self) -> io::Result<()> {
         self.remove()?;
+        // The kernel frees ten thousand files a while after they are gone, and would do so while the next program is timed.
+        sleep(Duration::from_millis(50));
         fs::create_dir_all(&self.run)?;
         mount("tmpfs", &self.run)
     }
