@@ -12,9 +12,10 @@ use crate::plan::{self, FileAccess, Plan};
 use crate::record::{self, Origin, Record};
 use crate::secret::SecretBytes;
 use crate::system::clock;
-use crate::system::stage::Stage;
+use crate::system::stage::{Stage, Writer};
 use std::ffi::OsStr;
 use std::io;
+use std::sync::{Mutex, PoisonError};
 
 /// Writes the new generation and gives it a number above all others. What no link leads to any more goes first.
 pub(super) fn stage(
@@ -45,19 +46,31 @@ pub(super) fn stage(
     let (mut stage, record, written) = if next.files.len() < MANY {
         let record = text_of(&next.record)?;
         let mut stage = begin()?;
-        let written = write(&mut stage, live, next);
+        let files = write_files(stage.writer(), next.files.iter());
+        let written = files.and_then(|()| write_others(stage.writer(), live, next));
         (stage, Ok(record), written)
     } else {
         // What the generation says of itself is long then too.
         let mut stage = begin()?;
+        let beside = Mutex::new(stage.another_writer().map_err(describe)?);
         // On a disk it is not believed.
         if let Some(inputs) = next.inputs.filter(|_| store.in_memory) {
             let since = stage.begun().map_err(describe)?;
             next.record.origin = Some(Origin { inputs: inputs.to_owned(), since, until: 0 });
         }
         let next = &*next;
-        let (record, written) = parallel::beside(|| text_of(&next.record), || write(&mut stage, live, next));
-        (stage, record, written)
+        // The other thread has the text to make too.
+        let (record, files, here) = (&next.record, &next.files, next.files.len() * 4 / 7);
+        let aside = || {
+            let record = text_of(record);
+            let mut writer = beside.lock().unwrap_or_else(PoisonError::into_inner);
+            (record, write_files(&mut writer, files.iter().skip(here)))
+        };
+        let work = || {
+            write_files(stage.writer(), files.iter().take(here)).and_then(|()| write_others(stage.writer(), live, next))
+        };
+        let ((record, rest), written) = parallel::beside(aside, work);
+        (stage, record, written.and(rest))
     };
     let finished = record.and_then(|mut record| {
         if let Some(origin) = &mut next.record.origin {
@@ -66,7 +79,7 @@ pub(super) fn stage(
         }
         let access = FileAccess { ids: plan.directories, mode: Mode::from(RECORD_MODE) };
         written
-            .and_then(|()| stage.file(RECORD, &record, access))
+            .and_then(|()| stage.writer().file(RECORD, &record, access))
             // On a disk the link may outlive a power cut that the files behind it do not.
             .and_then(|()| if store.in_memory { Ok(()) } else { store.dir.sync() })
             .and_then(|()| {
@@ -89,23 +102,29 @@ pub(super) fn stage(
 /// From this many files on, a second thread takes less time than it saves.
 pub(super) const MANY: usize = 1_000;
 
-fn write(stage: &mut Stage<'_>, live: Option<&Generation>, next: &Next<'_>) -> io::Result<()> {
-    let within = |name: &str| {
-        let name = name.to_owned();
-        move |error: io::Error| io::Error::new(error.kind(), format!("the file `{name}`: {error}"))
-    };
+/// The error of a file, by its name.
+fn within(name: &str) -> impl Fn(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("the file `{name}`: {error}"))
+}
+
+fn write_files<'a>(
+    writer: &mut Writer,
+    mut files: impl Iterator<Item = (&'a &'a str, &'a (&'a SecretBytes, FileAccess))>,
+) -> io::Result<()> {
     // Neighbours go to one directory, which is opened once.
-    for (file, (bytes, access)) in &next.files {
-        stage.file(file, bytes, *access).map_err(within(file))?;
-    }
+    files.try_for_each(|(file, (bytes, access))| writer.file(file, bytes, *access).map_err(within(file)))
+}
+
+/// Puts in the files that stay what they are in the live generation, and the links.
+fn write_others(writer: &mut Writer, live: Option<&Generation>, next: &Next<'_>) -> io::Result<()> {
     if let Some(live) = live {
         for file in &next.kept {
             let (above, name) = live.above(file).map_err(within(file))?;
-            stage.keep(file, above.as_ref().unwrap_or(&live.dir), name).map_err(within(file))?;
+            writer.keep(file, above.as_ref().unwrap_or(&live.dir), name).map_err(within(file))?;
         }
     }
     for (link, text) in &next.links {
-        stage.link(&link.name, text, link.ids).map_err(within(&link.name))?;
+        writer.link(&link.name, text, link.ids).map_err(within(&link.name))?;
     }
     Ok(())
 }

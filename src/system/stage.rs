@@ -14,6 +14,11 @@ pub const DIRECTORY_MODE: u32 = 0o751;
 /// A generation that is being written.
 pub struct Stage<'a> {
     mount_point: &'a Dir,
+    writer: Writer,
+}
+
+/// Writes files of a generation. Several may, each others.
+pub struct Writer {
     directory: Dir,
     ids: Option<Ids>,
     in_memory: bool,
@@ -30,9 +35,44 @@ impl<'a> Stage<'a> {
             // It may have been made, and then not opened. The error that is told is the one that counts.
             let _ = mount_point.remove_all(OsStr::new(STAGING));
         })?;
-        Ok(Self { mount_point, directory, ids, in_memory, last: None })
+        Ok(Self { mount_point, writer: Writer { directory, ids, in_memory, last: None } })
     }
 
+    /// Who writes into it.
+    pub fn writer(&mut self) -> &mut Writer {
+        &mut self.writer
+    }
+
+    /// One more, for another thread.
+    pub fn another_writer(&self) -> io::Result<Writer> {
+        let Writer { directory, ids, in_memory, .. } = &self.writer;
+        Ok(Writer { directory: directory.reopen()?, ids: *ids, in_memory: *in_memory, last: None })
+    }
+
+    /// When it was begun, in nanoseconds since 1970, by the clock that file times are taken from.
+    pub fn begun(&self) -> io::Result<i64> {
+        Ok(changed(&self.writer.directory.stat()?))
+    }
+
+    /// Takes away what was written so far.
+    pub fn abandon(&self) -> io::Result<()> {
+        self.mount_point.remove_all(OsStr::new(STAGING))
+    }
+
+    /// Gives the generation its number. It is complete from then on, and not yet live.
+    pub fn finish(&self, number: u64) -> io::Result<()> {
+        self.writer.directory.set_access(self.writer.ids, DIRECTORY_MODE)?;
+        let number = number.to_string();
+        self.mount_point.rename(OsStr::new(STAGING), self.mount_point, OsStr::new(&number))
+    }
+
+    /// The directory of the generation.
+    pub fn into_directory(self) -> Dir {
+        self.writer.directory
+    }
+}
+
+impl Writer {
     /// Writes one file at `name`.
     pub fn file(&mut self, name: &str, bytes: &SecretBytes, access: FileAccess) -> io::Result<()> {
         let file = self.parent_of(name)?;
@@ -54,28 +94,6 @@ impl<'a> Stage<'a> {
     pub fn link(&mut self, name: &str, target: &Path, ids: Option<Ids>) -> io::Result<()> {
         let link = self.parent_of(name)?;
         self.parent().make_link(OsStr::new(link), target.as_os_str(), ids)
-    }
-
-    /// When it was begun, in nanoseconds since 1970, by the clock that file times are taken from.
-    pub fn begun(&self) -> io::Result<i64> {
-        Ok(changed(&self.directory.stat()?))
-    }
-
-    /// Takes away what was written so far.
-    pub fn abandon(&self) -> io::Result<()> {
-        self.mount_point.remove_all(OsStr::new(STAGING))
-    }
-
-    /// Gives the generation its number. It is complete from then on, and not yet live.
-    pub fn finish(&self, number: u64) -> io::Result<()> {
-        self.directory.set_access(self.ids, DIRECTORY_MODE)?;
-        let number = number.to_string();
-        self.mount_point.rename(OsStr::new(STAGING), self.mount_point, OsStr::new(&number))
-    }
-
-    /// The directory of the generation.
-    pub fn into_directory(self) -> Dir {
-        self.directory
     }
 
     fn parent(&self) -> &Dir {
