@@ -23,6 +23,7 @@ mod hostile;
 mod identities;
 mod inspection;
 mod install;
+mod large;
 mod machine;
 mod memory;
 mod module;
