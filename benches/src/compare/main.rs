@@ -5,6 +5,7 @@ mod run;
 
 use report::Results;
 use run::Machine;
+use std::cell::Cell;
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -101,6 +102,7 @@ fn main() -> io::Result<()> {
         peer: variable("SOPS_INSTALL_SECRETS"),
         sops: variable("SOPS"),
         floor: needed("FLOOR")?,
+        has_many: Cell::new(true),
     };
     let cases: Vec<&str> = CASES
         .into_iter()
