@@ -27,16 +27,21 @@ fn main() -> Result<(), VarError> {
     let no_unwinding = format!("-Wl,--no-eh-frame-hdr,-T,{root}/link/no-unwinding.ld");
     // A quarter of a megabyte less, which would be read each time that the program starts. glibc knows them since 2.36.
     let packed_relocations = "-Wl,-z,pack-relative-relocs".to_owned();
+    let mut arguments = Vec::new();
     for argument in [no_unwinding, packed_relocations] {
-        if links_with(&argument)? {
-            println!("cargo:rustc-link-arg-bins={argument}");
+        arguments.push(argument);
+        if !links_with(&arguments)? {
+            arguments.pop();
         }
+    }
+    for argument in arguments {
+        println!("cargo:rustc-link-arg-bins={argument}");
     }
     Ok(())
 }
 
-/// Whether a program can be linked with this, and runs: there are several linkers and loaders, and not all know all of it.
-fn links_with(argument: &str) -> Result<bool, VarError> {
+/// Whether a program can be linked with these, and runs: there are several linkers and loaders, and not all know all of it.
+fn links_with(arguments: &[String]) -> Result<bool, VarError> {
     let out = PathBuf::from(var("OUT_DIR")?);
     let (source, program) = (out.join("empty.rs"), out.join("empty"));
     let flags = var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
@@ -44,7 +49,7 @@ fn links_with(argument: &str) -> Result<bool, VarError> {
     let mut rustc = Command::new(var("RUSTC")?);
     rustc.args(flags.split('\u{1f}').filter(|flag| !flag.is_empty())).args(linker);
     rustc.arg("--target").arg(var("TARGET")?).args(["-Cpanic=abort", "-o"]).arg(&program);
-    rustc.arg(format!("-Clink-arg={argument}")).arg(&source);
+    rustc.args(arguments.iter().map(|argument| format!("-Clink-arg={argument}"))).arg(&source);
     Ok(std::fs::write(&source, "fn main() {}").is_ok()
         && rustc.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
         && Command::new(&program).status().is_ok_and(|status| status.success()))

@@ -26,7 +26,7 @@ pub fn each<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T> {
             results.lock().unwrap_or_else(PoisonError::into_inner).extend(done);
         }
     };
-    // The stacks of threads that ended are kept, for the next ones. That of this thread is wiped when the program ends.
+    // glibc keeps the stacks of threads that ended, for the next ones. That of this thread is wiped when the program ends.
     let in_thread = || {
         work();
         wipe_stack(DEEPEST);

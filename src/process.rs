@@ -4,7 +4,7 @@
 use nix::libc;
 use sops_install::cli::{Exit, Process};
 use sops_install::identity::Variables;
-use sops_install::secret::SecretBytes;
+use sops_install::secret::{SecretBytes, wipe_stack};
 use sops_install::system::machine::SECRET_VARIABLES;
 use sops_install::system::process::prepare;
 use sops_install::system::stack;
@@ -86,14 +86,13 @@ extern "C" fn log2f(number: f32) -> f32 {
     libm::log2f(number)
 }
 
-/// Asks for large pages in a block that is large enough to have some. It is a mapping of its own, which begins in the
-/// page where the block does.
+/// Asks for large pages in a block that is large enough to have some, from the page on in which it begins.
 fn ask_for_large_pages(block: *mut u8, size: usize) {
     #[cfg(target_os = "linux")]
     if size >= HUGE && !block.is_null() {
         let begins = block.addr() % 4096;
         // Where there are none, the block has small ones as before.
-        #[expect(unsafe_code, reason = "advice on a mapping that this process has just made; it changes no content")]
+        #[expect(unsafe_code, reason = "advice on memory that this process has just been given; it changes no content")]
         let _ = unsafe { libc::madvise(block.wrapping_sub(begins).cast(), size + begins, libc::MADV_HUGEPAGE) };
     }
 }
@@ -115,7 +114,7 @@ pub(crate) fn run(program: &'static str, command: impl FnOnce(&mut Process<'_>) 
         errors: &mut std::io::stderr(),
     };
     let result = prepare().map_err(anyhow::Error::from).and_then(|()| command(&mut process));
-    stack::wipe();
+    wipe_stack(stack::depth());
     match result {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {

@@ -122,7 +122,7 @@ impl From<&str> for SecretBytes {
     }
 }
 
-/// As deep as this program's functions get on a stack, in bytes, and as much again.
+/// Twice as deep as this program's functions get on a stack, in bytes.
 pub const DEEPEST: usize = 256 * 1024;
 
 /// Overwrites the part of this thread's stack that functions used which have returned, `depth` bytes of it: ciphers keep keys

@@ -214,8 +214,9 @@ fn open<'a>(
         openers.enumerate().map(|(number, opener)| (opener.may_open(key), number, opener)).collect();
     candidates.retain(|(fit, ..)| wanted(*fit));
     // Costs may change at any time: a key is unlocked for another file. They are asked for once. Where there is one candidate, it
-    // need not say whether it is named.
-    candidates.sort_by_cached_key(|(fit, _, opener)| (*fit, !opener.is_named(key), opener.is_costly()));
+    // need not say whether it is named. Where somebody may have to be asked, whether they have to counts for more than names.
+    candidates
+        .sort_by_cached_key(|(fit, _, opener)| (*fit, *fit == Fit::Free && !opener.is_named(key), opener.is_costly()));
     let mut opened_by = None;
     let answer = first(candidates.into_iter().map(|(fit, number, opener)| match (opener.open(key), fit) {
         (Unwrapped::NotMine, Fit::Free) if opener.is_named(key) => {

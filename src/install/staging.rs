@@ -52,10 +52,15 @@ pub(super) fn stage(
     } else {
         // What the generation says of itself is long then too.
         let mut stage = begin()?;
-        let beside = Mutex::new(stage.another_writer().map_err(describe)?);
+        let abandon = |error: io::Error| {
+            // What is left if that fails, the next run removes.
+            let _ = stage.abandon();
+            describe(error)
+        };
+        let beside = Mutex::new(stage.another_writer().map_err(abandon)?);
         // On a disk it is not believed.
         if let Some(inputs) = next.inputs.filter(|_| store.in_memory) {
-            let since = stage.begun().map_err(describe)?;
+            let since = stage.begun().map_err(abandon)?;
             next.record.origin = Some(Origin { inputs: inputs.to_owned(), since, until: 0 });
         }
         let next = &*next;

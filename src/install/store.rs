@@ -66,7 +66,6 @@ impl Store {
             return Err(others_can_write(path));
         }
         let lock = lock(above, name, &mut || say("waiting for another run to finish")).map_err(describe)?;
-        root.forget();
         let mut place = root.walk(path)?;
         if place.path != first.path {
             return Err(Error::new(format!("{} was moved while it was walked to", path.display())).help("run it again"));

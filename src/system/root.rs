@@ -11,7 +11,6 @@ use nix::errno::Errno;
 use nix::fcntl::readlinkat;
 use nix::sys::stat::{FileStat, SFlag, fstat};
 use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -24,9 +23,6 @@ pub struct Root {
     is_host: bool,
     /// Whether this process has rights that the owners of directories on the way have not.
     wary: bool,
-    /// The directories above one that was walked to, as far as root alone can change what stands in them. A run walks to the
-    /// same places again and again.
-    known: RefCell<Vec<Step>>,
 }
 
 /// A directory that was walked to.
@@ -79,7 +75,7 @@ impl Root {
         })?;
         let top = Step { dir: Rc::new(dir), stat, name: OsString::new(), made: false };
         let wary = users::get_effective_uid() == 0;
-        Ok(Self { top, is_host: path == Path::new("/"), wary, known: RefCell::default() })
+        Ok(Self { top, is_host: path == Path::new("/"), wary })
     }
 
     /// Whether this is the host itself.
@@ -113,16 +109,11 @@ impl Root {
         }
     }
 
-    /// Forgets the ways that were walked: another run may have mounted something there.
-    pub fn forget(&self) {
-        self.known.borrow_mut().clear();
-    }
-
     /// The directories on the way to `path`, itself the last; `None` where there is nothing and nothing is made.
     fn steps(&self, path: &Path, on_missing: Missing) -> std::result::Result<Option<Vec<Step>>, Stopped> {
         let stopped = |steps: &[Step], name: &OsStr, why| Stopped { step: location(steps).join(name), why };
+        let mut steps: Vec<Step> = Vec::new();
         let mut pending: VecDeque<OsString> = names(path).collect();
-        let mut steps = self.recall(&mut pending);
         let mut links = 0;
         while let Some(name) = pending.pop_front() {
             if name == ".." {
@@ -145,27 +136,7 @@ impl Root {
                 Err(why) => return Err(stopped(&steps, &name, why)),
             }
         }
-        self.remember(&steps);
         Ok(Some(steps))
-    }
-
-    /// The beginning of a way that is known. The directory that it leads to is always looked up: this run mounts something on it.
-    fn recall(&self, pending: &mut VecDeque<OsString>) -> Vec<Step> {
-        let known = self.known.borrow();
-        let common = known.iter().zip(pending.iter()).take_while(|(step, name)| step.name == **name).count();
-        let common = common.min(pending.len().saturating_sub(1));
-        pending.drain(..common);
-        known.iter().take(common).cloned().collect()
-    }
-
-    fn remember(&self, steps: &[Step]) {
-        let above = steps.split_last().map(|(_, above)| above).filter(|_| is_roots_alone(&self.top.stat));
-        let trusted = above.unwrap_or_default().iter().take_while(|step| is_roots_alone(&step.stat));
-        let mut known = self.known.borrow_mut();
-        let goes_on = trusted.clone().zip(known.iter()).all(|(new, old)| new.name == old.name);
-        if !goes_on || trusted.clone().count() > known.len() {
-            *known = trusted.cloned().collect();
-        }
     }
 
     fn place(&self, mut steps: Vec<Step>) -> Place {
@@ -306,46 +277,5 @@ fn user(uid: u32) -> String {
     match users::get_user_by_uid(uid) {
         Some(user) => format!("the user {}", user.name().display()),
         None => format!("the user with the number {uid}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs::{self, Permissions};
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
-
-    /// The number of the directory that a walk comes to, and of the one that stands there.
-    fn walked(root: &Root, place: &Path, path: &str) -> (u64, u64) {
-        let walked = root.find(Path::new(path)).unwrap().unwrap();
-        (walked.dir.stat().unwrap().st_ino, fs::metadata(place.join(path)).unwrap().ino())
-    }
-
-    #[test]
-    fn only_ways_that_root_alone_can_change_are_known() {
-        if users::get_effective_uid() != 0 {
-            println!(
-                "SKIPPED only_ways_that_root_alone_can_change_are_known: only root has directories that others cannot change"
-            );
-            return;
-        }
-        let place = tempfile::tempdir().unwrap();
-        let path = |name: &str| place.path().join(name);
-        for (mode, is_known) in [(0o755, true), (0o1777, true), (0o777, false)] {
-            fs::create_dir_all(path("a/b/c")).unwrap();
-            fs::set_permissions(path("a"), Permissions::from_mode(mode)).unwrap();
-            let root = Root::open(place.path()).unwrap();
-            let here = |path| walked(&root, place.path(), path);
-            let is_right = |(came_to, stands): (u64, u64)| came_to == stands;
-            assert!(is_right(here("a/b/c")) && is_right(here("a/b")), "{mode:o}");
-            fs::rename(path("a/b"), path("a/old")).unwrap();
-            fs::create_dir_all(path("a/b/c")).unwrap();
-            assert_eq!(is_right(here("a/b/c")), !is_known, "{mode:o}");
-            // What a path leads to is always looked up: something may have been mounted there.
-            assert!(is_right(here("a/b")), "{mode:o}");
-            root.forget();
-            assert!(is_right(here("a/b/c")), "{mode:o}");
-            fs::remove_dir_all(path("a")).unwrap();
-        }
     }
 }

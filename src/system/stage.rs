@@ -17,7 +17,7 @@ pub struct Stage<'a> {
     writer: Writer,
 }
 
-/// Writes files of a generation. Several may, each others.
+/// Writes files of a generation. Several may at once, each its own files.
 pub struct Writer {
     directory: Dir,
     ids: Option<Ids>,

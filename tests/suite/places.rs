@@ -1,8 +1,10 @@
 //! Links and copies outside of the generations.
 
 use crate::common::{Sandbox, encrypted, fixture, manifest, reboot, told};
+use crate::machine::Machine;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::process::Command;
 
 #[test]
 fn a_link_goes_with_its_secret_also_after_a_reboot() {
@@ -163,4 +165,28 @@ fn two_manifests_at_once_keep_their_own_lists_of_links() {
             assert_eq!(fs::read_dir(sandbox.path(&format!("{which}-home"))).unwrap().count(), copies, "{which}");
         }
     }
+}
+
+#[test]
+fn a_link_that_comes_to_stand_where_its_store_was_is_no_success() {
+    let Some(machine) = Machine::new("places::a_link_that_comes_to_stand_where_its_store_was") else { return };
+    fs::create_dir_all(machine.path("var")).unwrap();
+    symlink("../run", machine.path("var/run")).unwrap();
+    // Two names of one place, so that neither path seems to lie below the other.
+    let top = "secretsMountPoint: run/secrets/generations\nsymlinkPath: var/run/secrets";
+    let manifest = machine.sandbox.write(
+        "manifest.yaml",
+        format!(
+            "{top}\nage: {{keyFile: {}}}\ndefaultSopsFile: {}\nsecrets: {{npmrc: {{}}}}\n",
+            fixture("keys/age.txt").display(),
+            encrypted("secrets.yaml").display()
+        ),
+    );
+    fs::create_dir_all(machine.path("run")).unwrap();
+    let output = machine.run(&manifest);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("the link does not lead to the new generation"), "{said}");
+    let mut umount = Command::new("umount");
+    assert!(umount.arg(machine.path("run/secrets.backup/generations")).status().unwrap().success());
 }
