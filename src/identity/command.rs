@@ -1,5 +1,6 @@
 //! Keys that a command prints: `SOPS_AGE_KEY_CMD` and `SOPS_AGE_SSH_PRIVATE_KEY_CMD`.
 
+use super::found::{self, Found};
 use super::host::{Call, Host};
 use super::{Fit, Opener, age, ssh};
 use crate::sops::data_key::{Broken, Unwrapped};
@@ -27,7 +28,7 @@ pub(super) struct KeyCommand {
 }
 
 /// What the command printed: identities, or why it gave none.
-type Printed = Result<Vec<age::Found>, String>;
+type Printed = Result<Vec<Found>, String>;
 
 impl KeyCommand {
     /// Takes a command line apart as a shell would, quotes and backslashes included, but without a shell.
@@ -46,7 +47,7 @@ impl KeyCommand {
         }
     }
 
-    fn run(&self, recipient: &str) -> Result<Vec<age::Found>, String> {
+    fn run(&self, recipient: &str) -> Result<Vec<Found>, String> {
         let mut words = self.words.iter();
         let program = words.next().cloned().unwrap_or_default();
         let call = Call {
@@ -81,14 +82,14 @@ impl Opener for KeyCommand {
 
     fn open(&self, key: &MasterKey) -> Unwrapped {
         match key {
-            MasterKey::Age { recipient, .. } => self.with_printed(recipient, |found| age::open_with(found, key)),
+            MasterKey::Age { recipient, .. } => self.with_printed(recipient, |found| found::open_with(found, key)),
             _ => Unwrapped::NotMine,
         }
     }
 
     fn decrypt_age(&self, file: &[u8]) -> Unwrapped {
         // The file does not tell to whom it is encrypted.
-        self.with_printed("", |found| age::decrypt_with(found, file))
+        self.with_printed("", |found| found::decrypt_with(found, file))
     }
 
     fn is_costly(&self) -> bool {
@@ -97,7 +98,7 @@ impl Opener for KeyCommand {
 }
 
 impl KeyCommand {
-    fn with_printed(&self, recipient: &str, open: impl FnOnce(&[age::Found]) -> Unwrapped) -> Unwrapped {
+    fn with_printed(&self, recipient: &str, open: impl FnOnce(&[Found]) -> Unwrapped) -> Unwrapped {
         // Held while the command runs: files that are opened at the same time must not run it twice.
         let printed = {
             let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);

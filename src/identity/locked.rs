@@ -1,9 +1,9 @@
 //! Identities behind a passphrase: SSH keys that have one, and age identity files that are encrypted with one.
 
-use super::age::Found;
+use super::found::{self, Found};
 use super::host::Host;
 use super::ssh_key::Wrong;
-use super::{Fit, Opener, age};
+use super::{Fit, Opener};
 use crate::secret::SecretBytes;
 use crate::sops::data_key::{Broken, Unwrapped};
 use crate::sops::metadata::MasterKey;
@@ -72,11 +72,11 @@ impl<L: Lock> Opener for Locked<L> {
     }
 
     fn open(&self, key: &MasterKey) -> Unwrapped {
-        self.with_found(|found| age::open_with(found, key))
+        self.with_found(|found| found::open_with(found, key))
     }
 
     fn decrypt_age(&self, file: &[u8]) -> Unwrapped {
-        self.with_found(|found| age::decrypt_with(found, file))
+        self.with_found(|found| found::decrypt_with(found, file))
     }
 
     fn is_costly(&self) -> bool {

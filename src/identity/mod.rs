@@ -6,6 +6,7 @@
 mod age;
 mod age_file;
 mod command;
+mod found;
 mod gpg;
 pub mod host;
 mod load;
@@ -15,7 +16,6 @@ mod post_quantum;
 mod ssh;
 mod ssh_key;
 
-use age::Found;
 pub use age::generate;
 pub(crate) use age::is_recipient;
 pub use load::recipients;
@@ -25,6 +25,7 @@ use crate::error::printable;
 use crate::secret::SecretBytes;
 use crate::sops::data_key::{Broken, Effort, Keyring, Unwrapped};
 use crate::sops::metadata::MasterKey;
+use found::Found;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};

@@ -1,7 +1,8 @@
 //! What an SSH key opens: files encrypted to its age form (as ssh-to-age makes it), to the key itself (`ssh-ed25519 …`,
 //! `ssh-rsa …`), and, for RSA keys, to its OpenPGP form (as ssh-to-pgp makes it). The file decides which of these fits.
 
-use super::age::{AgeKey, Found};
+use super::age::AgeKey;
+use super::found::Found;
 use super::host::Host;
 use super::locked::{Lock, Locked};
 use super::pgp::{PgpKey, fingerprint_of_public};
