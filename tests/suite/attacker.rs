@@ -3,7 +3,7 @@
 //! The attacker is a thread with the file-system rights of that user (`setfsuid`, which takes root's own rights away), so
 //! that nothing lies between one swap and the next.
 
-use crate::common::{has, say, skip};
+use crate::common::{has, has_strace, say, skip};
 use crate::machine::{Machine, USER};
 use nix::unistd::{Gid, Uid, mkfifo, setfsgid, setfsuid};
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
@@ -352,14 +352,6 @@ fn meanwhile(machine: &Machine, call: &str, work: impl FnOnce(&Path)) -> Output 
     }
     work(&machine.path("home"));
     child.wait_with_output().unwrap()
-}
-
-fn has_strace(test: &str) -> bool {
-    let has = has("strace");
-    if !has {
-        skip(test, "strace");
-    }
-    has
 }
 
 #[test]

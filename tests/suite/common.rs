@@ -158,6 +158,15 @@ pub(crate) fn skip(test: &str, needs: &str) {
     say(&format!("SKIPPED {test}: it needs {needs}"));
 }
 
+/// Whether strace is there; where it is not, that is said aloud.
+pub(crate) fn has_strace(test: &str) -> bool {
+    let has = has("strace");
+    if !has {
+        skip(test, "strace");
+    }
+    has
+}
+
 /// Says something aloud. The test runner hides what a test prints with `print!`; this it does not.
 #[expect(clippy::explicit_write, reason = "the test runner hides what `eprintln!` prints")]
 pub(crate) fn say(line: &str) {

@@ -1,6 +1,6 @@
 //! A generation of so many files that two threads write it.
 
-use crate::common::{has, skip};
+use crate::common::has_strace;
 use crate::machine::{Machine, access, keys};
 use std::fs;
 use std::path::PathBuf;
@@ -71,10 +71,7 @@ fn an_error_in_either_thread_leaves_the_live_generation_as_it_was() {
 #[test]
 fn an_error_in_the_second_thread_alone_is_told() {
     let test = "large::an_error_in_the_second_thread_alone";
-    let Some(machine) = Machine::new(test) else { return };
-    if !has("strace") {
-        return skip(test, "strace");
-    }
+    let Some(machine) = Machine::new(test).filter(|_| has_strace(test)) else { return };
     machine.sandbox.install(&machine.manifest("", "{npmrc: {}}"));
     // The last names go to the second thread, which makes two directories for them. The first one makes that of the generation.
     let names =

@@ -42,8 +42,9 @@ impl Machine {
     pub(crate) fn manifest_at(&self, name: &str, top: &str, secrets: &str) -> PathBuf {
         let user_mode = if is_root() { "" } else { "userMode: true\n" };
         let links = if top.contains("symlinkPath") { "" } else { "symlinkPath: run/secrets\n" };
+        let store = if top.contains("secretsMountPoint") { "" } else { "secretsMountPoint: run/secrets.d\n" };
         let text = format!(
-            "{user_mode}secretsMountPoint: run/secrets.d\n{links}age: {{keyFile: {}}}\ndefaultSopsFile: {}\n{top}\n\
+            "{user_mode}{store}{links}age: {{keyFile: {}}}\ndefaultSopsFile: {}\n{top}\n\
              secrets: {secrets}\n",
             fixture("keys/age.txt").display(),
             encrypted("secrets.yaml").display()

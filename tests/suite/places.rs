@@ -174,14 +174,7 @@ fn a_link_that_comes_to_stand_where_its_store_was_is_no_success() {
     symlink("../run", machine.path("var/run")).unwrap();
     // Two names of one place, so that neither path seems to lie below the other.
     let top = "secretsMountPoint: run/secrets/generations\nsymlinkPath: var/run/secrets";
-    let manifest = machine.sandbox.write(
-        "manifest.yaml",
-        format!(
-            "{top}\nage: {{keyFile: {}}}\ndefaultSopsFile: {}\nsecrets: {{npmrc: {{}}}}\n",
-            fixture("keys/age.txt").display(),
-            encrypted("secrets.yaml").display()
-        ),
-    );
+    let manifest = machine.manifest(top, "{npmrc: {}}");
     fs::create_dir_all(machine.path("run")).unwrap();
     let output = machine.run(&manifest);
     let said = String::from_utf8_lossy(&output.stderr);
