@@ -19,6 +19,8 @@ use std::rc::Rc;
 
 /// The directory below which everything is installed: `/`, or the one that `--root` names.
 pub struct Root {
+    /// Where each walk begins. It is shared with what is walked to: to open it anew each time would be thirty system calls for one
+    /// secret.
     top: Step,
     is_host: bool,
     /// Whether this process has rights that the owners of directories on the way have not.
