@@ -7,6 +7,6 @@ use sops_install::cli::{self, Arguments};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::plain(std::env::args_os().skip(1)).unwrap_or_else(Arguments::parse);
     process::run("sops-install", |process| cli::run(arguments, process))
 }

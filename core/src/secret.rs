@@ -129,7 +129,7 @@ pub const DEEPEST: usize = 256 * 1024;
 /// there.
 #[inline(never)]
 pub fn wipe_stack(depth: usize) {
-    const AT_A_TIME: usize = 16 * 1024;
+    const AT_A_TIME: usize = 4 * 1024;
     let mut frame = [0u8; AT_A_TIME];
     // Without it, the compiler may see that nobody reads the zeros.
     black_box(&mut frame);

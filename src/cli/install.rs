@@ -24,6 +24,7 @@ Exit codes:
   4  some secrets failed and were left as they were; all else is installed";
 
 #[derive(clap::Args)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct Install {
     /// The manifest, in YAML or JSON.
     manifest: PathBuf,
@@ -33,6 +34,13 @@ pub(super) struct Install {
     /// Says which identity opened which file, how long each step took, and which generation is live. Never a value.
     #[arg(short, long)]
     verbose: bool,
+}
+
+impl Install {
+    /// An installation of this manifest, with no option.
+    pub(super) fn of(manifest: PathBuf) -> Self {
+        Self { manifest, root: PathBuf::from("/"), verbose: false }
+    }
 }
 
 pub(super) fn run(arguments: &Install, process: &mut Process<'_>) -> anyhow::Result<Exit> {

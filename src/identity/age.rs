@@ -309,6 +309,8 @@ pub fn generate() -> (SecretBytes, String) {
     (SecretBytes::from(identity.to_string().expose_secret()), recipient)
 }
 
+// Its keys take 20 KiB of stack, which every identity would pay for that is read where this is inlined.
+#[inline(never)]
 fn post_quantum(text: &str) -> Result<AgeKey, String> {
     let key = PostQuantum::parse(text)?;
     let recipient = key.recipient();

@@ -7,17 +7,9 @@ use std::io::{self, BufRead, BufReader, Read};
 
 /// Decrypts an age file, armored or binary, of which no more than `longest` bytes are read.
 pub(super) fn decrypt(file: &[u8], identity: &dyn age::Identity, longest: usize) -> Result<SecretBytes, DecryptError> {
-    let mut reader = open(file)?.decrypt(std::iter::once(identity))?;
+    let reader = open(file)?.decrypt(std::iter::once(identity))?;
     let mut plain = SecretBytes::with_capacity(longest.min(file.len()));
-    let mut chunk = zeroize::Zeroizing::new([0u8; 16 * 1024]);
-    while plain.len() < longest {
-        let wanted = (longest - plain.len()).min(chunk.len());
-        let read = reader.read(chunk.get_mut(..wanted).unwrap_or_default())?;
-        if read == 0 {
-            break;
-        }
-        plain.push(chunk.get(..read).unwrap_or_default());
-    }
+    plain.read_from(reader, longest as u64)?;
     Ok(plain)
 }
 

@@ -11,12 +11,14 @@ use nix::errno::Errno;
 use nix::fcntl::{self, AtFlags, OFlag};
 use nix::sys::stat::{self, FileStat, Mode, SFlag};
 use nix::unistd::{self, Gid, Uid, UnlinkatFlags};
-use rustix::fs::{RenameFlags, renameat_with};
+use rustix::fs::{RawDir, RenameFlags, renameat_with};
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// An open directory.
@@ -264,15 +266,18 @@ impl Dir {
 
     /// The names in this directory.
     pub fn names(&self) -> io::Result<Vec<OsString>> {
-        let mut dir = nix::dir::Dir::from_fd(self.reopen()?.fd)?;
-        dir.iter()
-            .map(|entry| {
-                let entry = entry?;
-                let name = std::os::unix::ffi::OsStrExt::from_bytes(entry.file_name().to_bytes());
-                Ok(OsStr::to_owned(name))
-            })
-            .filter(|name| !matches!(name, Ok(name) if name == "." || name == ".."))
-            .collect()
+        let directory = self.reopen()?;
+        let mut part = [MaybeUninit::uninit(); 8 * 1024];
+        let mut entries = RawDir::new(&directory.fd, &mut part);
+        let mut names = Vec::new();
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
     }
 
     /// Removes the file or link `name`.
