@@ -16,11 +16,44 @@ use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
-// musl's own gives most pages back as soon as it can and asks for them again: a tenth of a run with one secret.
-#[cfg(target_env = "musl")]
-use dlmalloc::GlobalDlmalloc as System;
 #[cfg(not(target_env = "musl"))]
 use std::alloc::System;
+
+/// What takes the place of musl's own allocator, which gives most pages back as soon as it can and asks for them again: a tenth of a
+/// run with one secret. The crate's own lock is a mutex of C, which takes longer than the rest of what an allocator does.
+#[cfg(target_env = "musl")]
+struct System;
+
+#[cfg(target_env = "musl")]
+static HEAP: std::sync::Mutex<dlmalloc::Dlmalloc> = std::sync::Mutex::new(dlmalloc::Dlmalloc::new());
+
+#[cfg(target_env = "musl")]
+impl System {
+    fn heap() -> std::sync::MutexGuard<'static, dlmalloc::Dlmalloc> {
+        // Nothing panics that holds it.
+        HEAP.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(target_env = "musl")]
+#[expect(unsafe_code, reason = "an allocator cannot be written without; each call is handed on with what it came with")]
+unsafe impl GlobalAlloc for System {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        unsafe { Self::heap().malloc(layout.size(), layout.align()) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        unsafe { Self::heap().calloc(layout.size(), layout.align()) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        unsafe { Self::heap().free(block, layout.size(), layout.align()) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        unsafe { Self::heap().realloc(block, layout.size(), layout.align(), size) }
+    }
+}
 
 /// From this size on, a block is a mapping of its own: glibc's limit is fixed below it in [`run`]. Of other allocators this is not
 /// known.
