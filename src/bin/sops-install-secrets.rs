@@ -1,12 +1,15 @@
 //! The program that sops-nix's modules run, with its command line.
 
-#[path = "../process.rs"]
+#![no_main]
+
+#[path = "../process/mod.rs"]
 mod process;
 
 use sops_install::cli::sops_nix;
-use std::process::ExitCode;
+use std::ffi::OsString;
 
-fn main() -> ExitCode {
-    let arguments = std::env::args_os().skip(1).collect();
-    process::run("sops-install-secrets", |process| sops_nix::run(arguments, process))
+fn run(mut words: Vec<OsString>) -> u8 {
+    // The first one is the program.
+    words.drain(..words.len().min(1));
+    process::run("sops-install-secrets", |process| sops_nix::run(words, process))
 }

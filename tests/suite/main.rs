@@ -36,5 +36,6 @@ mod real_sops;
 mod residue;
 mod root;
 mod sieve;
+mod start;
 mod tamper;
 mod unchanged;
