@@ -23,12 +23,13 @@ fn main() -> Result<(), VarError> {
         }
     }
     let root = var("CARGO_MANIFEST_DIR")?;
-    println!("cargo:rerun-if-changed=link/no-unwinding.ld");
+    println!("cargo:rerun-if-changed=link");
     let no_unwinding = format!("-Wl,--no-eh-frame-hdr,-T,{root}/link/no-unwinding.ld");
     // A quarter of a megabyte less, which would be read each time that the program starts. glibc knows them since 2.36.
     let packed_relocations = "-Wl,-z,pack-relative-relocs".to_owned();
+    let rare = format!("-Wl,-T,{root}/link/rare.ld");
     let mut arguments = Vec::new();
-    for argument in [no_unwinding, packed_relocations] {
+    for argument in [no_unwinding, packed_relocations, rare] {
         arguments.push(argument);
         if !links_with(&arguments)? {
             arguments.pop();
