@@ -12,7 +12,12 @@ use std::alloc::System;
 struct System;
 
 #[cfg(target_env = "musl")]
-static HEAP: std::sync::Mutex<dlmalloc::Dlmalloc> = std::sync::Mutex::new(dlmalloc::Dlmalloc::new());
+static HEAP: std::sync::Mutex<dlmalloc::Dlmalloc> = std::sync::Mutex::new({
+    let mut heap = dlmalloc::Dlmalloc::new();
+    // So that what is asked for at the beginning is one piece.
+    heap.set_granularity(256 << 10);
+    heap
+});
 
 #[cfg(target_env = "musl")]
 impl System {
@@ -109,7 +114,7 @@ fn ask_for_large_pages(block: *mut u8, size: usize) {
 }
 
 /// Keeps glibc from raising the size from which blocks are mappings, as it does when one is given back; and from giving back
-/// and asking for a few pages of the heap at a time, which a short run never gains by.
+/// and asking for a few pages of the heap at a time, which a short run never gains by. Comes before the first block.
 pub(super) fn fix_allocator() {
     #[cfg(target_env = "gnu")]
     #[expect(unsafe_code, reason = "settings of the C library; no other thread runs yet")]
@@ -117,5 +122,28 @@ pub(super) fn fix_allocator() {
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST_ON_THE_HEAP as libc::c_int);
         libc::mallopt(libc::M_TRIM_THRESHOLD, 64 << 20);
         libc::mallopt(libc::M_TOP_PAD, 1 << 20);
+    }
+}
+
+/// Has the kernel give the first pages of heap and stack at once, which every run uses, and not one by one as they are touched.
+pub(super) fn fill() {
+    /// A run with one secret uses so much.
+    const HEAP: usize = 144 << 10;
+    const STACK: usize = 52 << 10;
+    let block = Box::new(0u8);
+    ask_for_pages(&raw const *block, HEAP);
+    let here = 0u8;
+    ask_for_pages((&raw const here).wrapping_sub(STACK), STACK);
+}
+
+/// Asks for the pages of so much memory from the page of `first` on. Older kernels do not know that, and what is not mapped they
+/// refuse; then pages come when they are touched.
+fn ask_for_pages(first: *const u8, size: usize) {
+    #[cfg(target_os = "linux")]
+    {
+        let begins = first.addr() % 4096;
+        let first = first.wrapping_sub(begins).cast_mut();
+        #[expect(unsafe_code, reason = "advice on memory; it changes no content")]
+        let _ = unsafe { libc::madvise(first.cast(), size, libc::MADV_POPULATE_WRITE) };
     }
 }

@@ -28,7 +28,6 @@ extern "C" fn log2f(number: f32) -> f32 {
 
 /// Prepares the process, carries out `command` in it, and gives its exit code.
 pub(crate) fn run(program: &'static str, command: impl FnOnce(&mut Process<'_>) -> anyhow::Result<Exit>) -> u8 {
-    memory::fix_allocator();
     #[cfg(panic = "abort")]
     refuse_backtraces();
     let is_terminal = std::io::stderr().is_terminal();

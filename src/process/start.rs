@@ -2,6 +2,7 @@
 //! `/proc/self/maps`, so that it can tell where a stack ran over; this takes a sixteenth of a run with one secret. Here such a
 //! program ends just as well, and is told by the kernel.
 
+use super::memory;
 use nix::libc;
 use std::ffi::{CStr, OsString, c_char, c_int};
 use std::os::unix::ffi::OsStringExt;
@@ -14,6 +15,8 @@ use std::process::{abort, exit};
 #[expect(unsafe_code, reason = "the C library finds it by its name")]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn main(count: c_int, words: *const *const c_char) -> c_int {
+    memory::fix_allocator();
+    memory::fill();
     open_standard_streams();
     ignore_broken_pipes();
     let count = usize::try_from(count).unwrap_or(0);
