@@ -7,18 +7,24 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 /// The accounts of the host that this runs on.
 pub struct HostAccounts;
 
 impl Accounts for HostAccounts {
     fn user(&self, name: &str) -> io::Result<Option<Ids>> {
-        let user = nix::unistd::User::from_name(name)?;
-        Ok(user.map(|user| Ids { uid: user.uid.as_raw(), gid: user.gid.as_raw() }))
+        if let Some(user) = nix::unistd::User::from_name(name)? {
+            return Ok(Some(Ids { uid: user.uid.as_raw(), gid: user.gid.as_raw() }));
+        }
+        Ok(elsewhere("passwd", name)?.and_then(|(uid, gid)| gid.map(|gid| Ids { uid, gid })))
     }
 
     fn group(&self, name: &str) -> io::Result<Option<u32>> {
-        Ok(nix::unistd::Group::from_name(name)?.map(|group| group.gid.as_raw()))
+        if let Some(group) = nix::unistd::Group::from_name(name)? {
+            return Ok(Some(group.gid.as_raw()));
+        }
+        Ok(elsewhere("group", name)?.map(|(gid, _)| gid))
     }
 
     fn local_group(&self, name: &str) -> io::Result<Option<u32>> {
@@ -33,6 +39,34 @@ impl Accounts for HostAccounts {
         // They serve for suggestions only, so a file that cannot be read is none.
         let files = ["/etc/passwd", "/etc/group"].map(|file| fs::read_to_string(file).unwrap_or_default());
         files.iter().flat_map(|text| names_in(text)).collect()
+    }
+}
+
+/// The numbers of an account that the C library did not find. musl's reads `/etc/passwd` and `/etc/group`, and asks `nscd` where
+/// that runs; a directory service knows more, and `getent`, which comes with the C library of such a machine, asks it. glibc has
+/// asked already.
+fn elsewhere(database: &str, name: &str) -> io::Result<Option<(u32, Option<u32>)>> {
+    if cfg!(target_env = "musl") { ask_getent("getent", database, name) } else { Ok(None) }
+}
+
+/// What `getent` knows of a name; nothing where there is no such program.
+fn ask_getent(program: &str, database: &str, name: &str) -> io::Result<Option<(u32, Option<u32>)>> {
+    /// `getent` ends with it where it found nothing.
+    const UNKNOWN: i32 = 2;
+    let asked = Command::new(program).args([database, "--", name]).stdin(Stdio::null()).output();
+    let answer = match asked {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        asked => asked?,
+    };
+    match answer.status.code() {
+        // It takes a number for the number of an account, which has another name.
+        Some(0) => find(&String::from_utf8_lossy(&answer.stdout), name),
+        Some(UNKNOWN) => Ok(None),
+        _ => {
+            let said = String::from_utf8_lossy(&answer.stderr);
+            let said = said.lines().last().unwrap_or("it said nothing").trim();
+            Err(io::Error::other(format!("getent {database} failed ({}): {said}", answer.status)))
+        }
     }
 }
 
@@ -135,6 +169,34 @@ mod tests {
         assert!(image.user("bad").is_err());
         assert_eq!(image.group("web").unwrap(), None);
         assert_eq!(image.known(), ["root", "web", "bad"]);
+    }
+
+    #[test]
+    fn what_the_c_library_does_not_know_is_asked_of_getent() {
+        let directory = tempfile::tempdir().unwrap();
+        let asked = |script: &str| {
+            let program = directory.path().join("getent");
+            // A shell reads it, so that no other test's new process can have the file open that is to be run.
+            fs::write(&program, format!("{script}\n")).unwrap();
+            let wrapper = directory.path().join("wrapper");
+            if !wrapper.exists() {
+                std::os::unix::fs::symlink("/bin/sh", &wrapper).unwrap();
+            }
+            ask_getent(wrapper.to_str().unwrap(), program.to_str().unwrap(), "web")
+        };
+        assert_eq!(
+            asked(r#"[ "$1 $2" = "-- web" ] && echo "web:*:70033:70034::/:/bin/sh""#).unwrap(),
+            Some((70033, Some(70034)))
+        );
+        assert_eq!(asked("echo 'other:*:70033:70034::/:/bin/sh'").unwrap(), None);
+        assert_eq!(asked("exit 2").unwrap(), None);
+        let why = asked("echo cannot reach the directory >&2; exit 1").unwrap_err().to_string();
+        assert!(why.starts_with("getent ") && why.ends_with(": cannot reach the directory"), "{why}");
+        assert_eq!(ask_getent("/nowhere/getent", "passwd", "web").unwrap(), None);
+        // The real one, where there is one.
+        assert!(matches!(ask_getent("getent", "passwd", "root").unwrap(), None | Some((0, Some(0)))));
+        assert_eq!(ask_getent("getent", "passwd", "no-such-user-here").unwrap(), None);
+        assert_eq!(ask_getent("getent", "passwd", "0").unwrap(), None);
     }
 
     #[test]
