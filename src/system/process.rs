@@ -4,7 +4,6 @@ use nix::libc;
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
-use nix::sys::sysinfo::sysinfo;
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 use std::sync::Once;
 
@@ -35,7 +34,8 @@ pub fn prepare_to_wait() {
 /// Whether there is something that memory could be written to. Without it there is nothing to lock it for, and that would be
 /// a tenth of what an installation takes.
 fn has_swap() -> bool {
-    sysinfo().map_or(true, |system| system.swap_total() > 0)
+    // The first line is a heading.
+    std::fs::read_to_string("/proc/swaps").map_or(true, |swaps| swaps.lines().count() > 1)
 }
 
 /// What an installation needs of root's power.

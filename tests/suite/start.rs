@@ -32,7 +32,7 @@ fn no_file_takes_the_place_of_a_stream_that_is_closed() {
         assert_eq!(status.code(), Some(0), "{program:?}");
         let calls = fs::read_to_string(&calls).unwrap();
         let place = |stream: u32| {
-            let is_it = |call: &str| call.contains("\"/dev/null\", O_RDWR)") && call.ends_with(&format!(" = {stream}"));
+            let is_it = |call: &str| call.contains("\"/dev/null\", O_RDWR") && call.ends_with(&format!(" = {stream}"));
             calls.lines().position(is_it)
         };
         let own = calls.lines().position(|call| call.contains(manifest.to_str().unwrap()));
