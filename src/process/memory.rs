@@ -12,12 +12,7 @@ use std::alloc::System;
 struct System;
 
 #[cfg(target_env = "musl")]
-static HEAP: std::sync::Mutex<dlmalloc::Dlmalloc> = std::sync::Mutex::new({
-    let mut heap = dlmalloc::Dlmalloc::new();
-    // So that what is asked for at the beginning is one piece.
-    heap.set_granularity(256 << 10);
-    heap
-});
+static HEAP: std::sync::Mutex<dlmalloc::Dlmalloc> = std::sync::Mutex::new(dlmalloc::Dlmalloc::new());
 
 #[cfg(target_env = "musl")]
 impl System {
@@ -130,8 +125,16 @@ pub(super) fn fill() {
     /// A run with one secret uses so much.
     const HEAP: usize = 144 << 10;
     const STACK: usize = 52 << 10;
-    let block = Box::new(0u8);
-    ask_for_pages(&raw const *block, HEAP);
+    // glibc's heap is one piece. Another allocator gets one, which it keeps.
+    let layout = Layout::new::<[u8; if cfg!(target_env = "gnu") { 1 } else { HEAP }]>();
+    #[expect(unsafe_code, reason = "the block is given back as it was taken, and nothing is written to it")]
+    unsafe {
+        let block = System.alloc(layout);
+        if !block.is_null() {
+            ask_for_pages(block, HEAP);
+            System.dealloc(block, layout);
+        }
+    }
     let here = 0u8;
     ask_for_pages((&raw const here).wrapping_sub(STACK), STACK);
 }
