@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 /// Who is timed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Who {
-    /// A first run of `sops-install`.
+    /// A first run of `sops-install`, built with glibc.
     Ours,
     /// A second one, with nothing changed.
     Again,
-    /// A first run of the build that has its C library in it.
+    /// A first run of the build that has its C library in it, which README recommends.
     Static,
     /// A second one, with nothing changed.
     StaticAgain,
@@ -33,7 +33,7 @@ pub(crate) enum Who {
 
 impl Who {
     const ALL: [Self; 8] =
-        [Self::Ours, Self::Again, Self::Static, Self::StaticAgain, Self::Peer, Self::Sops, Self::Floor, Self::Ciphers];
+        [Self::Static, Self::StaticAgain, Self::Ours, Self::Again, Self::Peer, Self::Sops, Self::Floor, Self::Ciphers];
 
     /// What is run one after the other. A second run follows its first.
     const TURNS: [&[Self]; 6] = [
@@ -47,10 +47,10 @@ impl Who {
 
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Ours => "sops-install",
-            Self::Again => "second run",
-            Self::Static => "static",
-            Self::StaticAgain => "static, second run",
+            Self::Ours => "with glibc",
+            Self::Again => "with glibc, second run",
+            Self::Static => "sops-install",
+            Self::StaticAgain => "second run",
             Self::Peer => "sops-install-secrets",
             Self::Sops => "sops, one secret",
             Self::Floor => "floor",

@@ -50,7 +50,7 @@ impl Results {
         for who in Who::ALL {
             let _ = write!(text, " {} |", who.name());
         }
-        text += " to sops-install-secrets | static, to the same | to the floor |\n|---|";
+        text += " to sops-install-secrets | with glibc, to the same | to the floor |\n|---|";
         text += &"---:|".repeat(Who::ALL.len() + 3);
         text += "\n";
         let cell =
@@ -60,10 +60,10 @@ impl Results {
             for who in Who::ALL {
                 let _ = write!(text, " {} |", cell(self.time(case, who), 1));
             }
-            for who in [Who::Ours, Who::Static] {
+            for who in [Who::Static, Who::Ours] {
                 let _ = write!(text, " {} |", cell(self.ratio((case, who), (case, Who::Peer)), 4));
             }
-            let _ = writeln!(text, " {} |", cell(self.ratio((case, Who::Ours), (case, Who::Floor)), 2));
+            let _ = writeln!(text, " {} |", cell(self.ratio((case, Who::Static), (case, Who::Floor)), 2));
         }
         text += "\nMost memory in RAM at once, in MiB:\n\n| case |";
         for who in Who::ALL {
@@ -89,10 +89,11 @@ impl Results {
     /// Each goal, what was measured of both builds, and whether it is met.
     pub(crate) fn goals(&self, machine: &Machine) -> io::Result<String> {
         let mut goals = Vec::new();
-        for (who, again) in [(Who::Ours, Who::Again), (Who::Static, Who::StaticAgain)] {
+        for (who, again) in [(Who::Static, Who::StaticAgain), (Who::Ours, Who::Again)] {
             goals.push(self.goals_of(who, again, machine)?);
         }
-        let mut text = String::from("\n| goal | at most | sops-install | | static | |\n|---|---:|---:|---|---:|---|\n");
+        let mut text =
+            String::from("\n| goal | at most | sops-install | | with glibc | |\n|---|---:|---:|---|---:|---|\n");
         for (number, goal) in goals.iter().flatten().take(goals.first().map_or(0, Vec::len)).enumerate() {
             let cells: Vec<String> = goals.iter().filter_map(|goals| Some(goals.get(number)?.cells())).collect();
             if goals.iter().any(|goals| goals.get(number).is_some_and(|goal| goal.measured.is_some())) {
