@@ -271,7 +271,11 @@ impl Dir {
         let mut entries = RawDir::new(&directory.fd, &mut part);
         let mut names = Vec::new();
         while let Some(entry) = entries.next() {
-            let entry = entry?;
+            let entry = match entry {
+                // The directory is gone, and so is all that was in it.
+                Err(rustix::io::Errno::NOENT) => break,
+                entry => entry?,
+            };
             let name = OsStr::from_bytes(entry.file_name().to_bytes());
             if name != "." && name != ".." {
                 names.push(name.to_owned());

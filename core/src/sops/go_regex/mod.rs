@@ -181,7 +181,9 @@ impl<'a> Translation<'a> {
                 let class = self.property(letter == 'P')?;
                 self.out.push_str(&class);
             }
-            letter if letter.is_ascii_punctuation() => self.out.push_str(&regex::escape(&letter.to_string())),
+            letter if letter.is_ascii() && !letter.is_ascii_alphanumeric() => {
+                self.out.push_str(&regex::escape(&letter.to_string()))
+            }
             'a' | 'f' | 't' | 'n' | 'r' | 'v' | 'A' | 'z' => self.out.extend(['\\', letter]),
             letter => return Err(format!("`\\{letter}` is not known to Go")),
         }
@@ -295,7 +297,7 @@ impl<'a> Translation<'a> {
                 'n' => Ok('\n'),
                 'r' => Ok('\r'),
                 'v' => Ok('\x0b'),
-                letter if letter.is_ascii_punctuation() => Ok(letter),
+                letter if letter.is_ascii() && !letter.is_ascii_alphanumeric() => Ok(letter),
                 letter => Err(format!("`\\{letter}` is not known to Go within a class")),
             },
             letter => Ok(letter),
@@ -385,5 +387,8 @@ fn is_repetition(rest: Peekable<Chars<'_>>) -> bool {
     let inside: String = rest.take_while(|c| c.is_ascii_digit() || matches!(c, ',' | '}')).collect();
     let Some((bounds, _)) = inside.split_once('}') else { return false };
     let (low, high) = bounds.split_once(',').unwrap_or((bounds, ""));
-    !low.is_empty() && low.bytes().chain(high.bytes()).all(|byte| byte.is_ascii_digit())
+    // A number that begins with a zero is none in Go.
+    let is_number =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && (text.len() < 2 || !text.starts_with('0'));
+    !low.is_empty() && is_number(low) && is_number(high)
 }

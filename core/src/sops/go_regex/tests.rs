@@ -20,6 +20,7 @@ fn takes_what_only_go_takes() {
         matches(r"^[\w-.]+$", "a-.") && matches(r"^[\w-]$", "-") && matches(r"^[a-]$", "-") && matches(r"^[+--]$", ",")
     );
     assert!(matches(r"^[--a]$", "Z") && matches(r"^[\t-\r\a]+$", "\n\x07") && matches("^[[:a]+$", "[:"));
+    assert!(matches(r"^a{01}$", "a{01}") && matches(r"^a{1,02}$", "a{1,02}") && matches(r"^a\ [\ ]$", "a  "));
     assert!(matches(r"^a{$", "a{") && matches(r"^a{,2}$", "a{,2}") && matches(r"^a{2}$", "aa"));
     assert!(matches(r"^[[:alpha:]]+$", "ab") && matches(r"^\x41\101$", "AA"));
     assert!(matches(r"^(?i:ABC)$", "abc") && matches(r"^\pL$", "\u{e9}"));
