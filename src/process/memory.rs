@@ -42,8 +42,8 @@ unsafe impl GlobalAlloc for System {
     }
 }
 
-/// From this size on, a block is a mapping of its own: glibc's limit is fixed below it in [`fix_allocator`]. Of other allocators this is not
-/// known.
+/// From this size on, a block is a mapping of its own: glibc's limit is fixed below it in [`fix_allocator`]. Of other allocators
+/// this is not known.
 const LARGE: usize = if cfg!(target_env = "gnu") { 2 * LARGEST_ON_THE_HEAP } else { usize::MAX };
 const LARGEST_ON_THE_HEAP: usize = 128 * 1024;
 
@@ -52,8 +52,8 @@ const LARGEST_ON_THE_HEAP: usize = 128 * 1024;
 #[cfg(target_os = "linux")]
 const HUGE: usize = 8 << 20;
 
-/// Zeroes memory when it is given back. [`SecretBytes`](sops_install::secret::SecretBytes) does so with what this program holds; parsers and ciphers copy
-/// what they work on, and buffers that grow are moved.
+/// Zeroes memory when it is given back. [`SecretBytes`](sops_install::secret::SecretBytes) does so with what this program holds;
+/// parsers and ciphers copy what they work on, and buffers that grow are moved.
 struct Zeroing;
 
 #[global_allocator]
