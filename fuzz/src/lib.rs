@@ -33,7 +33,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 /// A reader of bytes; whether it took them.
 pub type Target = fn(&[u8]) -> bool;
@@ -192,20 +192,19 @@ pub fn identity(data: &[u8]) -> bool {
 
 /// What a sops file holds for a key, and a whole age file, with keys of either sort that are at hand.
 pub fn master_key(data: &[u8]) -> bool {
-    static IDENTITIES: LazyLock<Identities> = LazyLock::new(|| {
-        let host: Arc<dyn Host> = Arc::new(Nobody);
-        let keys = KeySources { ssh_key_files: vec!["/key".into()], ..KeySources::default() };
-        let age = include_str!("../../tests/fixtures/keys/age.txt");
-        let variables = Variables::from([("SOPS_AGE_KEY".to_owned(), SecretBytes::from(age))]);
-        Identities::load(&keys, &variables, &host)
-    });
+    // Made anew for each input: they remember what came of every master key, as nobody shall be asked twice in a run.
+    let host: Arc<dyn Host> = Arc::new(Nobody);
+    let keys = KeySources { ssh_key_files: vec!["/key".into()], ..KeySources::default() };
+    let age = include_str!("../../tests/fixtures/keys/age.txt");
+    let variables = Variables::from([("SOPS_AGE_KEY".to_owned(), SecretBytes::from(age))]);
+    let identities = Identities::load(&keys, &variables, &host);
     let opens = |answer: Unwrapped| matches!(answer, Unwrapped::Opened(_));
-    let taken = opens(IDENTITIES.decrypt_age(data));
+    let taken = opens(identities.decrypt_age(data));
     let Ok(text) = std::str::from_utf8(data) else { return taken };
     let enc = text.to_owned();
     let age = MasterKey::Age { recipient: "age1x".to_owned(), enc: enc.clone() };
     let pgp = MasterKey::Pgp { fingerprint: "BE559F56D9EEE06750C0CEB6C13202594ED9C2C3".to_owned(), enc };
-    [&age, &pgp].map(|key| opens(IDENTITIES.unwrap(key, Effort::Free))).contains(&true) || taken
+    [&age, &pgp].map(|key| opens(identities.unwrap(key, Effort::Free))).contains(&true) || taken
 }
 
 /// A sops file as it is checked without a key: whatever is wrong with it, there is a remedy.

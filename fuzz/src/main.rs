@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 /// How long one input may take.
 const SLOW: Duration = Duration::from_secs(2);
 
-/// How much memory the whole program may take. Inputs are smaller than [`mutate::LONGEST`], so this is far from them.
+/// How much memory the whole program may take while one target runs. Inputs are no longer than [`mutate::LONGEST`], and
+/// those that are kept take a quarter of this at most.
 const MOST_MEMORY_KIB: u64 = 1 << 20;
 
 const THREADS: u64 = 2;
@@ -53,6 +54,7 @@ fn run(name: &str, target: Target, share: Duration, seed: u64) -> bool {
     let corpus = seeds::seeds(name);
     let (executions, taken, found) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     let slowest = Mutex::new(Duration::ZERO);
+    forget_peak_memory();
     let end = Instant::now() + share;
     let work = |number: u64| {
         let mut mutator = Mutator::new(seed.wrapping_mul(1_000_003).wrapping_add(number), corpus.clone());
@@ -121,7 +123,14 @@ fn report(target: &str, what: &str, input: &[u8]) {
     println!("{target}: an input of {} bytes {what}: {} ({written:?})", input.len(), path.display());
 }
 
-/// The most memory that this program had so far, where the system tells.
+/// Counts the peak from here on, so that a target is not blamed for those before it. Where the system cannot, it is.
+fn forget_peak_memory() {
+    if let Err(error) = std::fs::write("/proc/self/clear_refs", "5") {
+        println!("the peak memory is that of all targets so far: {error}");
+    }
+}
+
+/// The most memory that this program had since [`forget_peak_memory`], where the system tells.
 fn peak_memory_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
