@@ -135,7 +135,12 @@ impl<'a> Translation<'a> {
                     } else {
                         // They stay in force to the end of the group that is open.
                         self.out.pop();
-                        if self.rest.peek().is_some_and(|c| matches!(c, '*' | '+' | '?' | '{')) {
+                        let mut behind = self.rest.clone();
+                        let is_repeated = match behind.next() {
+                            Some('{') => is_repetition(behind),
+                            next => matches!(next, Some('*' | '+' | '?')),
+                        };
+                        if is_repeated {
                             return Err("a repetition stands behind flags".into());
                         }
                         if !on.is_empty() || !off.is_empty() {
@@ -217,11 +222,12 @@ impl<'a> Translation<'a> {
 
     /// `\x41` or `\x{1F600}`; the `\x` is read.
     fn hexadecimal(&mut self) -> Result<char, String> {
-        let digits: String = match self.rest.next_if_eq(&'{') {
-            Some(_) => self.rest.by_ref().take_while(|c| *c != '}').collect(),
-            None => self.rest.by_ref().take(2).collect(),
+        let is_braced = self.rest.next_if_eq(&'{').is_some();
+        let digits = match is_braced {
+            true => self.braced("`\\x{`")?,
+            false => self.rest.by_ref().take(2).collect(),
         };
-        let is_one = (1..=8).contains(&digits.len()) && digits.chars().all(|c| c.is_ascii_hexdigit());
+        let is_one = (is_braced || digits.len() == 2) && digits.chars().all(|c| c.is_ascii_hexdigit());
         let value = is_one.then(|| u32::from_str_radix(&digits, 16).ok()).flatten();
         value.and_then(char::from_u32).ok_or_else(|| format!("`\\x` with `{digits}` is no character"))
     }
@@ -229,12 +235,24 @@ impl<'a> Translation<'a> {
     /// `\pN`, `\p{Name}` or `\p{^Name}`; the `\p` is read.
     fn property(&mut self, mut negated: bool) -> Result<String, String> {
         let name: String = match self.rest.next() {
-            Some('{') => self.rest.by_ref().take_while(|c| *c != '}').collect(),
+            Some('{') => self.braced("`\\p{`")?,
             letter => letter.into_iter().collect(),
         };
         let bare = name.strip_prefix('^').inspect(|_| negated = !negated).unwrap_or(&name);
         let ranges = unicode::class(bare).ok_or_else(|| format!("`\\p{{{name}}}` is no class of Unicode"))?;
         self.bracketed(negated, &spelled(ranges.iter().copied()))
+    }
+
+    /// What stands in braces; the first one is read. `what` is what they belong to.
+    fn braced(&mut self, what: &str) -> Result<String, String> {
+        let mut inside = String::new();
+        loop {
+            match self.rest.next() {
+                Some('}') => return Ok(inside),
+                Some(c) => inside.push(c),
+                None => return Err(format!("a {what} is not closed")),
+            }
+        }
     }
 
     /// A class; its `[` is read. Go knows neither nested classes nor `&&`, `--` and `~~`.

@@ -21,6 +21,7 @@ fn takes_what_only_go_takes() {
     );
     assert!(matches(r"^[--a]$", "Z") && matches(r"^[\t-\r\a]+$", "\n\x07") && matches("^[[:a]+$", "[:"));
     assert!(matches(r"^a{01}$", "a{01}") && matches(r"^a{1,02}$", "a{1,02}") && matches(r"^a\ [\ ]$", "a  "));
+    assert!(matches(r"^a(?i){$", "a{") && matches(r"^a(?i){,2}$", "a{,2}") && matches(r"^\x{000000041}$", "A"));
     assert!(matches(r"^a{$", "a{") && matches(r"^a{,2}$", "a{,2}") && matches(r"^a{2}$", "aa"));
     assert!(matches(r"^[[:alpha:]]+$", "ab") && matches(r"^\x41\101$", "AA"));
     assert!(matches(r"^(?i:ABC)$", "abc") && matches(r"^\pL$", "\u{e9}"));
@@ -77,6 +78,14 @@ fn refuses_what_go_refuses() {
         r"\p{Klingon}",
         r"\p",
         r"\xZ",
+        r"\x4",
+        r"[\x4]",
+        r"\x{}",
+        r"\x{+1}",
+        r"\x{41",
+        r"[\x{41]",
+        r"\p{L",
+        r"[\p{L]",
         r"\x{110000}",
         "[[:foo:]]",
         "[z-a]",
@@ -85,7 +94,7 @@ fn refuses_what_go_refuses() {
     }
     assert!(compile(r"\<a").is_ok());
     // Go repeats what stands before the flags. This refuses it.
-    assert!(compile("a(?i)*").is_err() && compile("a(?)?").is_err());
+    assert!(compile("a(?i)*").is_err() && compile("a(?i){2}").is_err() && compile("a(?)?").is_err());
 }
 
 #[test]
