@@ -27,9 +27,9 @@ fn main() -> Result<(), VarError> {
     let no_unwinding = format!("-Wl,--no-eh-frame-hdr,-T,{root}/link/no-unwinding.ld");
     // A quarter of a megabyte less, which would be read each time that the program starts. glibc knows them since 2.36.
     let packed_relocations = "-Wl,-z,pack-relative-relocs".to_owned();
-    let rare = format!("-Wl,-T,{root}/link/rare.ld");
+    let first = format!("-Wl,-T,{root}/link/first.ld");
     let mut arguments = Vec::new();
-    for argument in [no_unwinding, packed_relocations, rare] {
+    for argument in [no_unwinding, packed_relocations, first] {
         arguments.push(argument);
         if !links_with(&arguments)? {
             arguments.pop();

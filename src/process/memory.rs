@@ -6,8 +6,9 @@ use std::alloc::{GlobalAlloc, Layout};
 #[cfg(not(target_env = "musl"))]
 use std::alloc::System;
 
-/// What takes the place of musl's own allocator, which gives most pages back as soon as it can and asks for them again: a tenth of a
-/// run with one secret. The crate's own lock is a mutex of C, which takes longer than the rest of what an allocator does.
+/// What takes the place of musl's own allocator, which gives most pages back as soon as it can and asks for them again: a tenth
+/// of a run with one secret. The crate's own lock is a mutex of C, which takes longer than the rest of what an allocator does. It
+/// is never asked for another size: [`Zeroing`] takes a new block.
 #[cfg(target_env = "musl")]
 struct System;
 
@@ -35,10 +36,6 @@ unsafe impl GlobalAlloc for System {
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         unsafe { Self::heap().free(block, layout.size(), layout.align()) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        unsafe { Self::heap().realloc(block, layout.size(), layout.align(), size) }
     }
 }
 

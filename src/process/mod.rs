@@ -1,6 +1,9 @@
 //! The process that a command runs in. Both programs share it; it is the one place with unsafe code: the environment is
 //! changed here, memory is zeroed here that libraries leave behind, and one function stands here for the C library's.
 
+#[cfg(all(target_env = "musl", target_arch = "x86_64"))]
+#[expect(unsafe_code, reason = "memory is copied, whatever is in it")]
+mod copy;
 mod memory;
 mod start;
 
@@ -13,6 +16,8 @@ use sops_install::system::process::prepare;
 use sops_install::system::stack;
 use sops_install::voice::{Level, Voice};
 use std::ffi::CString;
+#[cfg(all(target_env = "musl", target_arch = "x86_64"))]
+use std::ffi::c_void;
 use std::fs::File;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
@@ -24,6 +29,22 @@ use std::os::fd::AsFd;
 #[unsafe(no_mangle)]
 extern "C" fn log2f(number: f32) -> f32 {
     libm::log2f(number)
+}
+
+#[cfg(all(target_env = "musl", target_arch = "x86_64"))]
+#[expect(unsafe_code, reason = "a symbol of the C library is given a meaning: the one that it has")]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memcpy(to: *mut c_void, from: *const c_void, length: usize) -> *mut c_void {
+    unsafe { copy::copy(to.cast(), from.cast(), length) };
+    to
+}
+
+#[cfg(all(target_env = "musl", target_arch = "x86_64"))]
+#[expect(unsafe_code, reason = "a symbol of the C library is given a meaning: the one that it has")]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memmove(to: *mut c_void, from: *const c_void, length: usize) -> *mut c_void {
+    unsafe { copy::shift(to.cast(), from.cast(), length) };
+    to
 }
 
 /// Prepares the process, carries out `command` in it, and gives its exit code.

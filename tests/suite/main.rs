@@ -13,6 +13,8 @@ mod cat;
 mod check;
 mod common;
 mod concurrent;
+#[cfg(target_arch = "x86_64")]
+mod copying;
 mod differential;
 mod errors;
 mod failures;
