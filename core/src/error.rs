@@ -35,30 +35,36 @@ struct Place {
 /// The result of a step that fails with one [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
+// All that makes an error is cold, so that the compiler keeps it out of the way of what works.
 impl Error {
     /// An error that says `what` failed, and where.
+    #[cold]
     pub fn new(what: impl Into<String>) -> Self {
         Self(Box::new(Parts { what: what.into(), why: None, more: Vec::new(), place: Place::default() }))
     }
 
     /// Adds the reason.
+    #[cold]
     pub fn because(mut self, why: impl Into<anyhow::Error>) -> Self {
         self.0.why = Some(why.into());
         self
     }
 
     /// Adds the reason as text.
+    #[cold]
     pub fn because_text(self, why: impl Into<String>) -> Self {
         self.because(anyhow::Error::msg(why.into()))
     }
 
     /// Adds something to try.
+    #[cold]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.0.more.push(("help", help.into(), Vec::new()));
         self
     }
 
     /// Adds a fact.
+    #[cold]
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.0.more.push(("note", note.into(), Vec::new()));
         self
@@ -66,6 +72,7 @@ impl Error {
 
     /// Adds a list of facts below a heading, each on a line of its own. A list without items is left out; of a long one
     /// the first are shown, and how many more there are.
+    #[cold]
     pub fn list(mut self, heading: impl Into<String>, items: impl IntoIterator<Item = impl Into<String>>) -> Self {
         const SHOWN: usize = 50;
         let mut rest = items.into_iter();
@@ -81,30 +88,35 @@ impl Error {
     }
 
     /// Puts `place` in front: the secret or the file that the error is about.
+    #[cold]
     pub fn within(mut self, place: impl fmt::Display) -> Self {
         self.0.what = format!("{place}: {}", self.0.what);
         self
     }
 
     /// Puts what the error is about in front: a secret, a template. Programs get it too.
+    #[cold]
     pub fn of(mut self, subject: impl fmt::Display) -> Self {
         self.0.place.subject = Some(subject.to_string());
         self.within(subject)
     }
 
     /// Notes the file that it is about, for programs, unless there is one already.
+    #[cold]
     pub fn in_file(mut self, path: &Path) -> Self {
         self.0.place.file.get_or_insert_with(|| path.to_owned());
         self
     }
 
     /// Notes the line of the file, for programs.
+    #[cold]
     pub fn at_line(mut self, line: usize) -> Self {
         self.0.place.line = Some(line);
         self
     }
 
     /// Notes the key in the sops file, for programs.
+    #[cold]
     pub fn at_key(mut self, key: impl fmt::Display) -> Self {
         self.0.place.key = Some(key.to_string());
         self
