@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 const SLOW: Duration = Duration::from_secs(2);
 
 /// How much memory the whole program may take while one target runs. Inputs are no longer than [`mutate::LONGEST`], and
-/// those that are kept take a quarter of this at most.
+/// those that are kept take a quarter of this at most. What the allocator has kept since earlier targets counts too.
 const MOST_MEMORY_KIB: u64 = 1 << 20;
 
 const THREADS: u64 = 2;

@@ -129,10 +129,11 @@ impl Mutator {
     }
 
     /// Adds an input to build on, now and then.
-    pub fn keep(&mut self, input: Vec<u8>) {
+    pub fn keep(&mut self, mut input: Vec<u8>) {
         if self.below(50) > 0 {
             return;
         }
+        input.shrink_to_fit();
         if self.corpus.len() < self.fixtures + KEPT {
             self.corpus.push(input);
         } else {

@@ -1,5 +1,5 @@
 //! The process that a command runs in. Both programs share it; it is the one place with unsafe code: the environment is
-//! changed here, memory is zeroed here that libraries leave behind, and one function stands here for the C library's.
+//! changed here, memory is zeroed here that libraries leave behind, and a few functions stand here for the C library's.
 
 #[cfg(all(target_env = "musl", target_arch = "x86_64"))]
 #[expect(unsafe_code, reason = "memory is copied, whatever is in it")]
