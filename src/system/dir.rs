@@ -360,3 +360,27 @@ fn same(mut file: File, bytes: &[u8]) -> io::Result<bool> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_directory_names_all_that_it_holds_and_nothing_once_it_is_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("d");
+        fs::create_dir(&path).unwrap();
+        let opened = Dir::open_trusted(&path).unwrap();
+        assert!(opened.names().unwrap().is_empty());
+        // More than the kernel tells at once.
+        let mut written: Vec<_> = (0..1000).map(|number| OsString::from(format!("{number:040}"))).collect();
+        written.iter().for_each(|name| fs::write(path.join(name), "").unwrap());
+        let mut names = opened.names().unwrap();
+        names.sort();
+        written.sort();
+        assert_eq!(names, written);
+        fs::remove_dir_all(&path).unwrap();
+        assert!(opened.names().unwrap().is_empty());
+    }
+}
