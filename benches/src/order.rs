@@ -3,7 +3,8 @@
 //! Arguments, in pairs, one for each build: a file with what `nm -S` says of the program, and one with the names of the functions that
 //! ran, a line each. The script goes to standard output.
 //!
-//! What changes in a name with the compiler is left open. Where nearly all functions that begin alike ran, their common beginning and a star stands for them.
+//! What changes in a name with the compiler is left open. Where nearly all functions that begin alike ran, their common beginning and
+//! a star stand for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::read_to_string;

@@ -1,5 +1,5 @@
-//! How memory is copied where musl is the C library, on x86-64. Its own functions use the processor's instruction for strings from eight bytes
-//! on, and that takes longer to begin than a short copy takes.
+//! How memory is copied where musl is the C library, on x86-64. Its own functions use the processor's instruction for strings from
+//! eight bytes on, and that takes longer to begin than a short copy takes.
 //!
 //! The compiler may take a loop that copies for a call of `memcpy`, which would then call itself. So there is none.
 

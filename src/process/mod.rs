@@ -31,6 +31,8 @@ extern "C" fn log2f(number: f32) -> f32 {
     libm::log2f(number)
 }
 
+// These two stand here and not in `copy.rs`, which the tests include: they would copy for the tests themselves. musl's `memmove` needs
+// its `memcpy`, so both are replaced or none.
 #[cfg(all(target_env = "musl", target_arch = "x86_64"))]
 #[expect(unsafe_code, reason = "a symbol of the C library is given a meaning: the one that it has")]
 #[unsafe(no_mangle)]

@@ -1,6 +1,6 @@
 //! Where both programs begin, in place of the standard library's start. That one looks for the bounds of the stack, with
-//! glibc in `/proc/self/maps`, so that it can tell where a stack ran over; this takes a sixteenth of a run with one secret. Here such a
-//! program ends just as well, and is told by the kernel.
+//! glibc in `/proc/self/maps`, so that it can tell where a stack ran over; this takes a sixteenth of a run with one secret. Here
+//! such a program ends just as well, and is told by the kernel.
 
 use super::memory;
 use nix::libc;

@@ -1,6 +1,6 @@
 //! How the build with musl copies memory: whatever the length and wherever it lies, as the standard library does.
 
-#[allow(unsafe_code)]
+#[expect(unsafe_code, reason = "memory is copied, whatever is in it")]
 #[path = "../../src/process/copy.rs"]
 mod copy;
 
